@@ -3,3 +3,4 @@ export { ConfigError, DataError, FormatError, HeddleError, ShapeError } from "./
 export { silent, type HeddleEvent, type Listener, type LogEvent, type ProgressEvent } from "./events.ts";
 export { allocate, bytesPerElement, elementCount, hostTensor, viewOver, type DType, type HostArray, type HostTensor } from "./host-tensor.ts";
 export { mix32, randomKey, RandomStream, randomWord, type RandomKey } from "./random.ts";
+export { version } from "./version.ts";
