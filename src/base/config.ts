@@ -1,0 +1,215 @@
+// One description of an option is its type, default, check and help line: a zod schema of strict objects, each key with
+// .describe(). This file turns such a schema into checks with readable errors, rows for help pages, and a JSON Schema.
+//
+// Not re-exported by the room's index.ts: zod takes longer to load than most commands run, and only those who read a
+// configuration should pay for it. Import this file by its own name.
+import { z } from "zod";
+import { ConfigError } from "./errors.ts";
+
+/** Where a value sits in a configuration, for example ["model", "heads"]. */
+export type ConfigPath = readonly (string | number)[];
+
+/** One option as a help page shows it. */
+export interface ConfigOption {
+  readonly path: string;
+  /** For example "whole number ≥ 1" or "post | pre". */
+  readonly type: string;
+  /** Undefined where the option has no default. */
+  readonly default: unknown;
+  readonly isRequired: boolean;
+  readonly help: string;
+}
+
+/** What a reader of the configuration's text knows about places in it. */
+export interface CheckOptions {
+  /** What to name where no better place is known, for example the file. */
+  place?: string;
+  /** The place of a value, for example "en-de.yaml:12:9". */
+  locate?: (path: ConfigPath) => string;
+}
+
+/** The part of a JSON Schema that our schemas use. */
+interface SchemaNode {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly items?: SchemaNode;
+  readonly prefixItems?: readonly SchemaNode[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+/** The schema for other programs: editors complete and check a recipe with it. Describes the file, so defaults are optional. */
+export function configJsonSchema(schema: z.ZodType): object {
+  return z.toJSONSchema(schema, { io: "input" });
+}
+
+/**
+ * The value with every default filled in, or one ConfigError that lists all problems, one a line.
+ *
+ * @example
+ * const schema = z.strictObject({ heads: z.int().min(1).default(4).describe("Attention heads.") });
+ * parseConfig(schema, {}); // { heads: 4 }
+ * parseConfig(schema, { head: 8 }, { place: "en-de.yaml" }); // en-de.yaml: unknown key head. Did you mean heads?
+ */
+export function parseConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  { place = "configuration", locate = () => place }: CheckOptions = {},
+): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const tree = configJsonSchema(schema) as SchemaNode;
+  const found = result.error.issues.flatMap((issue) => problemsOf(issue, value, tree));
+  // What is wrong with a value by itself comes before what is wrong with it beside others; the first says enough.
+  const problems = found.filter(({ path }, i) => found.findIndex((other) => other.path.join(".") === path.join(".")) === i);
+  const [first, ...rest] = problems.map(({ path, text }) => ({ place: locate(path), text }));
+  const further = rest.map(({ place, text }) => `\n${place}: ${text}`).join("");
+  throw new ConfigError(first?.place ?? place, `${first?.text}${further}`);
+}
+
+/**
+ * Every option of a schema, in its order, with nested keys joined by dots.
+ *
+ * @example
+ * for (const { path, type, help } of describeConfig(schema)) lines.push(`${path}  ${type}  ${help}`);
+ */
+export function describeConfig(schema: z.ZodType): ConfigOption[] {
+  const options: ConfigOption[] = [];
+  const visit = (node: SchemaNode, path: string, isRequired: boolean): void => {
+    if (node.properties === undefined) {
+      options.push({ path, type: typeText(node), default: node.default, isRequired, help: node.description ?? "" });
+      return;
+    }
+    for (const [key, child] of Object.entries(node.properties)) {
+      visit(child, path === "" ? key : `${path}.${key}`, node.required?.includes(key) ?? false);
+    }
+  };
+  visit(configJsonSchema(schema) as SchemaNode, "", true);
+  return options;
+}
+
+/**
+ * The candidate a mistyped word most likely meant: equal but for case, hyphens and underscores, or within a third of its
+ * length in edits. Undefined where nothing is near.
+ *
+ * @example
+ * nearest("drop_out", ["dModel", "dropout"]); // "dropout"
+ */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const plain = (text: string): string => text.toLowerCase().replace(/[-_]/g, "");
+  let best: string | undefined;
+  let fewest = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const edits = editDistance(plain(word), plain(candidate));
+    if (edits < fewest) [best, fewest] = [candidate, edits];
+  }
+  return best;
+}
+
+/** Insertions, deletions, substitutions and swaps of neighbours that turn a into b (optimal string alignment). */
+function editDistance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row[j] = Math.min(
+        rows[i - 1]![j]! + 1,
+        row[j - 1]! + 1,
+        rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
+        swapped ? rows[i - 2]![j - 2]! + 1 : Infinity,
+      );
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}
+
+interface Problem {
+  readonly path: ConfigPath;
+  readonly text: string;
+}
+
+function problemsOf(issue: z.core.$ZodIssue, root: unknown, tree: SchemaNode): Problem[] {
+  const path = issue.path as ConfigPath;
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: [...path, key], text: unknownKeyText([...path, key], tree) }));
+  }
+  const name = path.length === 0 ? "the configuration" : path.join(".");
+  const node = nodeAt(tree, path);
+  const value = valueAt(root, path);
+  // A check across several keys, or of a text's form, states what is wrong itself; the name goes in front.
+  if (issue.code === "custom") return [{ path, text: `${name} ${issue.message}` }];
+  if (value === undefined) {
+    const help = node?.description === undefined ? "" : ` ${node.description}`;
+    return [{ path, text: `${name} is missing.${help}` }];
+  }
+  const wanted = node === undefined || issue.code === "invalid_format" ? issue.message : `must be ${article(typeText(node))}`;
+  const near = typeof value === "string" ? nearest(value, (node?.enum ?? []).map(String)) : undefined;
+  const hint = near === undefined ? "" : ` Did you mean ${near}?`;
+  return [{ path, text: `${name} ${wanted} (got ${JSON.stringify(value)}).${hint}` }];
+}
+
+/** Names the nearest key of the same section; failing that, the section where a key of that name does exist. */
+function unknownKeyText(path: ConfigPath, tree: SchemaNode): string {
+  const key = String(path.at(-1));
+  const parent = path.slice(0, -1);
+  const siblings = Object.keys(nodeAt(tree, parent)?.properties ?? {});
+  const join = (known: string): string => [...parent, known].join(".");
+  const near = nearest(key, siblings);
+  if (near !== undefined) return `unknown key ${path.join(".")}. Did you mean ${join(near)}?`;
+  const elsewhere = pathsTo(key, tree, "");
+  if (elsewhere.length > 0) return `unknown key ${path.join(".")}. It belongs at ${elsewhere.join(" or ")}.`;
+  return `unknown key ${path.join(".")}. Known here: ${siblings.join(", ")}.`;
+}
+
+function pathsTo(key: string, node: SchemaNode, prefix: string): string[] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, child]) => [
+    ...(name === key ? [`${prefix}${name}`] : []),
+    ...pathsTo(key, child, `${prefix}${name}.`),
+  ]);
+}
+
+function nodeAt(tree: SchemaNode, path: ConfigPath): SchemaNode | undefined {
+  let node: SchemaNode | undefined = tree;
+  for (const key of path) {
+    node = typeof key === "number" ? (node?.prefixItems?.[key] ?? node?.items) : node?.properties?.[key];
+  }
+  return node;
+}
+
+function valueAt(root: unknown, path: ConfigPath): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string | number, unknown>)[key];
+  }
+  return value;
+}
+
+/** What a value must be, in words. */
+function typeText(node: SchemaNode): string {
+  if (node.enum !== undefined) return node.enum.map(String).join(" | ");
+  if (node.prefixItems !== undefined) return `list of ${node.prefixItems.length}: ${node.prefixItems.map(typeText).join(", ")}`;
+  if (node.items !== undefined) return `list, each ${typeText(node.items)}`;
+  const kinds: Record<string, string> = { integer: "whole number", string: "text", boolean: "true | false", object: "section of keys" };
+  // JSON Schema bounds every whole number by the largest safe one; that is no news to a reader.
+  const isNews = (bound: number | undefined): bound is number => bound !== undefined && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
+  const bounds = [
+    isNews(node.exclusiveMinimum) ? `above ${node.exclusiveMinimum}` : "",
+    isNews(node.minimum) ? `≥ ${node.minimum}` : "",
+    isNews(node.exclusiveMaximum) ? `below ${node.exclusiveMaximum}` : "",
+    isNews(node.maximum) ? `≤ ${node.maximum}` : "",
+  ].filter((bound) => bound !== "");
+  return [kinds[node.type ?? ""] ?? node.type ?? "value", bounds.join(", ")].filter((part) => part !== "").join(" ");
+}
+
+function article(type: string): string {
+  return /\||^text/.test(type) ? type.replaceAll(" | ", " or ") : `a ${type}`;
+}

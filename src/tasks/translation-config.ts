@@ -1,0 +1,187 @@
+// The configuration of a translation run: every key a recipe may hold, with its type, default, check and help line.
+// Import this file by its own name where only the configuration is wanted: it loads no ONNX Runtime.
+import { z } from "zod";
+import { type ConfigPath, configJsonSchema } from "../base/config.ts";
+
+const chance = (help: string): z.ZodDefault<z.ZodNumber> => z.number().min(0).lt(1).default(0).describe(help);
+const count = (help: string, by = 1): z.ZodDefault<z.ZodInt> => z.int().min(1).default(by).describe(help);
+
+/** Adds a problem at a key of the section; the text goes on from the key's full name. */
+function reject(context: z.RefinementCtx, key: string, text: string): void {
+  context.addIssue({ code: "custom", path: key.split("."), message: text });
+}
+
+const model = z
+  .strictObject({
+    dModel: count("Width of the model.", 256),
+    heads: count("Attention heads; must divide dModel.", 4),
+    layers: count("Layers of the encoder and of the decoder.", 3),
+    encoderLayers: z.int().min(1).optional().describe("Layers of the encoder, where it differs from layers."),
+    decoderLayers: z.int().min(1).optional().describe("Layers of the decoder, where it differs from layers."),
+    dFeedForward: count("Width between the two layers of the feed-forward part; the paper takes 4 × dModel.", 1024),
+    dropout: z.number().min(0).lt(1).default(0.1).describe("Chance to drop a value of an embedding or of a sublayer's output while training."),
+    attentionDropout: chance("Chance to drop an attention weight while training."),
+    activationDropout: chance("Chance to drop a hidden value of the feed-forward part while training."),
+    norm: z.enum(["post", "pre"]).default("post").describe("Layer norm after the residual sum (post, as in the paper) or before the sublayer (pre)."),
+    activation: z.enum(["relu", "gelu", "silu"]).default("relu").describe("Nonlinearity of the feed-forward part."),
+    positions: z.enum(["sinusoidal", "learned"]).default("sinusoidal").describe("Where position vectors come from."),
+    positionJoin: z.enum(["add", "concatenate"]).default("add").describe("Add positions to embeddings, or concatenate and project."),
+    maxPositions: count("Longest sequence that learned positions serve.", 1024),
+    tying: z.enum(["none", "two-way", "three-way"]).default("three-way").describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
+  })
+  .superRefine(({ dModel, heads, positions, maxPositions }, context) => {
+    if (dModel % heads !== 0) reject(context, "heads", `must divide dModel (got ${heads} and ${dModel})`);
+    if (positions === "sinusoidal" && dModel % 2 !== 0) reject(context, "dModel", `must be even for sinusoidal positions (got ${dModel})`);
+    if (positions === "sinusoidal" && maxPositions !== 1024) reject(context, "maxPositions", "has no effect with sinusoidal positions. Remove it");
+  });
+
+const tokenizer = z
+  .strictObject({
+    type: z.enum(["bpe", "characters", "words"]).default("bpe").describe("Units of text: byte-pair encoding, single characters, or whole words."),
+    vocabularySize: z.int().min(8).default(8000).describe("Most entries of the vocabulary, special tokens included."),
+    joint: z.boolean().default(true).describe("One vocabulary for source and target."),
+    byteFallback: z.boolean().default(true).describe("Spell a character that training never saw as its UTF-8 bytes (bpe)."),
+    dropout: chance("Chance to skip a merge while training (bpe)."),
+    path: z.string().min(1).optional().describe("A tokenizer.json to use instead of learning one."),
+  })
+  .superRefine(({ type, dropout }, context) => {
+    if (type !== "bpe" && dropout > 0) reject(context, "dropout", `has no effect with type ${type}. Remove it`);
+  });
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
+
+const split = z
+  .strictObject({
+    format: z.enum(["parallel", "tsv", "jsonl"]).default("parallel").describe("Two files line by line, or one file of columns or of JSON objects; each may be .gz."),
+    file: z.string().min(1).optional().describe("The one file of tsv or jsonl."),
+    source: z.string().min(1).describe("The source side: a file, or the column or field of `file`."),
+    target: z.string().min(1).describe("The target side: a file, or the column or field of `file`."),
+    checksums: z
+      .strictObject({
+        file: sha256.optional().describe("SHA-256 of `file`."),
+        source: sha256.optional().describe("SHA-256 of the source file."),
+        target: sha256.optional().describe("SHA-256 of the target file."),
+      })
+      .optional()
+      .describe("What the files must be; one that differs is refused."),
+  })
+  .superRefine(({ format, file, checksums }, context) => {
+    if (format === "parallel" && file !== undefined) reject(context, "file", "has no effect with format parallel. Set format to tsv or jsonl");
+    if (format !== "parallel" && file === undefined) reject(context, "file", `is missing: format ${format} reads one file`);
+    for (const side of ["file", "source", "target"] as const) {
+      const isFile = (side === "file") === (format !== "parallel");
+      if (checksums?.[side] !== undefined && !isFile) reject(context, `checksums.${side}`, `has no effect with format ${format}. Remove it`);
+    }
+  });
+
+const data = z
+  .strictObject({
+    train: split.describe("Pairs to learn from: source and target."),
+    validation: split.optional().describe("Pairs to watch training by: loss, perplexity, BLEU."),
+    test: split.optional().describe("Pairs for the result; training never reads them."),
+  })
+  .describe("The pairs of text; data.train.source and data.train.target at least.");
+
+const training = z
+  .strictObject({
+    steps: count("Most updates.", 20_000),
+    minutes: z.number().positive().optional().describe("Stop after this many minutes of training, if that comes first."),
+    batchTokens: count("Most tokens of one batch on its longer side, padding included.", 4096),
+    accumulate: count("Batches whose gradients one update sums."),
+    optimizer: z.enum(["adam", "adamw"]).default("adam").describe("adamw takes weight decay apart from the gradient."),
+    learningRate: z.number().positive().default(0.001).describe("The highest learning rate, reached when warm-up ends."),
+    warmup: z.int().min(0).default(4000).describe("Steps over which the learning rate rises from zero."),
+    schedule: z.enum(["inverse-square-root", "cosine", "linear", "constant"]).default("inverse-square-root").describe("The learning rate after warm-up."),
+    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.98]).describe("Decay of the first and second moment."),
+    epsilon: z.number().positive().default(1e-9).describe("Added to the root of the second moment."),
+    weightDecay: z.number().min(0).default(0).describe("Weight decay of matrices; norms and biases have none (adamw)."),
+    clip: z.number().positive().optional().describe("Largest global norm of a gradient; a longer one is scaled down."),
+    labelSmoothing: chance("Share of the target's probability spread over the vocabulary."),
+    seed: z.int().min(0).default(1).describe("Of parameters, order of batches and dropout: same seed, same run."),
+    validateEvery: count("Steps between validations, each with a checkpoint.", 1000),
+    patience: z.int().min(1).optional().describe("Stop after this many validations without a better loss."),
+    averageCheckpoints: z.int().min(0).default(0).describe("Average this many of the last checkpoints at the end; 0 for none."),
+    keepCheckpoints: count("Checkpoints to keep besides the best one.", 3),
+    maxSourceTokens: count("Longer pairs are left out of training, and counted.", 256),
+    maxTargetTokens: count("Longer pairs are left out of training, and counted.", 256),
+    threads: z.int().min(1).optional().describe("Processor threads; the machine's cores where not given."),
+    logEvery: count("Steps between two lines of metrics.", 100),
+  })
+  .superRefine(({ optimizer, weightDecay, averageCheckpoints, keepCheckpoints }, context) => {
+    if (optimizer === "adam" && weightDecay > 0) reject(context, "weightDecay", "has no effect with optimizer adam. Use adamw");
+    if (averageCheckpoints > keepCheckpoints) {
+      reject(context, "keepCheckpoints", `must not be below averageCheckpoints (got ${keepCheckpoints} and ${averageCheckpoints})`);
+    }
+  });
+
+const decoding = z
+  .strictObject({
+    beams: count("Hypotheses kept at a time; 1 is greedy search.", 5),
+    lengthPenalty: z.number().default(1).describe("Exponent of the length that a hypothesis' score is divided by; above 1 favours long ones."),
+    minLength: z.int().min(0).default(0).describe("Fewest target tokens before END."),
+    maxLength: count("Most target tokens.", 256),
+    nbest: count("Hypotheses given for each line."),
+    batchTokens: count("Most tokens of one batch of sources, padding included.", 4096),
+  })
+  .superRefine(({ beams, nbest, minLength, maxLength }, context) => {
+    if (nbest > beams) reject(context, "nbest", `must not exceed beams (got ${nbest} and ${beams})`);
+    if (minLength > maxLength) reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
+  });
+
+/** Every key of a translation run's configuration. Read a file with `readConfig(translationConfig, text, …)`. */
+export const translationConfig = z
+  .strictObject({
+    model: model.prefault({}),
+    tokenizer: tokenizer.prefault({}),
+    data,
+    training: training.prefault({}),
+    decoding: decoding.prefault({}),
+  })
+  .superRefine(({ model, tokenizer, data, training }, context) => {
+    if (model.tying === "three-way" && !tokenizer.joint) reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");
+    if (data.validation === undefined && training.patience !== undefined) reject(context, "training.patience", "needs data.validation to watch");
+  });
+
+/** A complete configuration: every default filled in. */
+export type TranslationConfig = z.output<typeof translationConfig>;
+
+/** What a recipe has to say: everything with a default may be left out. */
+export type TranslationConfigInput = z.input<typeof translationConfig>;
+
+/** One corpus of the configuration's data section. */
+export type SplitConfig = TranslationConfig["data"]["train"];
+
+/**
+ * The schema of the file for editors, which then complete and check a recipe.
+ *
+ * @example
+ * await writeFile("translation.schema.json", JSON.stringify(translationJsonSchema(), undefined, 2));
+ */
+export function translationJsonSchema(): object {
+  return configJsonSchema(translationConfig);
+}
+
+/**
+ * The configuration with every file path of it put through `resolve`, which also learns the key that names the path.
+ *
+ * @example
+ * const here = mapPaths(config, (path) => `data/${path}`);
+ */
+export function mapPaths(config: TranslationConfig, resolve: (path: string, key: ConfigPath) => string): TranslationConfig {
+  const mapSplit = (split: SplitConfig, name: string): SplitConfig => {
+    const keys = split.format === "parallel" ? (["source", "target"] as const) : (["file"] as const);
+    const paths = keys.map((key) => [key, resolve(split[key] ?? "", ["data", name, key])]);
+    return { ...split, ...Object.fromEntries(paths) };
+  };
+  const { train, validation, test } = config.data;
+  const path = config.tokenizer.path;
+  return {
+    ...config,
+    tokenizer: { ...config.tokenizer, ...(path === undefined ? {} : { path: resolve(path, ["tokenizer", "path"]) }) },
+    data: {
+      train: mapSplit(train, "train"),
+      ...(validation === undefined ? {} : { validation: mapSplit(validation, "validation") }),
+      ...(test === undefined ? {} : { test: mapSplit(test, "test") }),
+    },
+  };
+}
