@@ -1,0 +1,16 @@
+// data: corpora of sentence pairs, their token ids, and batches by token budget from a position that can be saved.
+export { Batches, FixedBatches, type BatchesOptions, type Cursor } from "./batches.ts";
+export { type BatchLimits } from "./batch-plan.ts";
+export { Corpus, corpusOf, type PairRecord, type Side } from "./corpus.ts";
+export {
+  EncodedPairs,
+  encodePairs,
+  type Dropped,
+  type EncodedPairsContents,
+  type EncodePairsOptions,
+  type Encoder,
+  type EncodingReport,
+} from "./encoded-pairs.ts";
+export { readLines, type ReadLinesOptions } from "./lines.ts";
+export { pairBatch, type PairBatch } from "./pair-batch.ts";
+export { TokenRows } from "./token-rows.ts";
