@@ -1,4 +1,5 @@
-// formats: bytes in, plain objects out, and back: ONNX models.
+// formats: bytes in, plain objects out, and back: ONNX models and safetensors.
+export { float32FromBfloat16, float32FromFloat16, toFloat32 } from "./float16.ts";
 export {
   type OnnxAttribute,
   type OnnxExternalData,
@@ -10,3 +11,5 @@ export {
 } from "./onnx.ts";
 export { decodeOnnx, type DecodeOnnxOptions } from "./onnx-decode.ts";
 export { encodeOnnx, type EncodeOnnxOptions } from "./onnx-encode.ts";
+export { decodeSafetensors, encodeSafetensors, type Safetensors } from "./safetensors.ts";
+export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors-header.ts";
