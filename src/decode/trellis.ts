@@ -12,6 +12,9 @@ export interface Prefix {
   readonly tokens: Int32Array;
 }
 
+/** The hypothesis that a row of a step continues; undefined where the row only fills its place. */
+export type PrefixOf = (row: number) => Prefix | undefined;
+
 /** The tree of everything a search has generated. Node −1 is the start. */
 export class Trellis {
   readonly #prompts: readonly (readonly number[])[];

@@ -36,7 +36,7 @@ export function restriction(restrict: (prefix: Prefix, rules: Rules) => void): S
 }
 
 class RowRules implements Rules {
-  scores = new Float32Array(0);
+  scores: Float32Array = new Float32Array(0);
 
   ban(token: number): void {
     this.scores[token] = -Infinity;

@@ -1,0 +1,167 @@
+// The open hypotheses of all sentences still alive, and how a step turns them into the next ones. Typed arrays in two
+// sets, swapped every step; nothing is allocated but the step itself.
+import type { NBest } from "./n-best.ts";
+import type { Candidates, Step } from "./stepper.ts";
+import type { Prefix, Trellis } from "./trellis.ts";
+
+interface Rows {
+  readonly tokens: Int32Array;
+  readonly parents: Int32Array;
+  readonly nodes: Int32Array;
+  /** Σ log p so far; −Infinity marks a row that only fills its place. */
+  readonly sums: Float64Array;
+}
+
+export class Frontier {
+  /** Places of sentences: place p holds sentence sentences[p], rows p × beams and on. */
+  readonly sentences: Int32Array;
+  alive: number;
+  /** Rows a sentence: 1 before anything is generated, then `width`. */
+  beams = 1;
+  /** Tokens in every open hypothesis, the start not counted. */
+  generated = 0;
+  readonly width: number;
+  readonly #trellis: Trellis;
+  #now: Rows;
+  #next: Rows;
+
+  constructor(trellis: Trellis, prompts: readonly (readonly number[])[], width: number) {
+    this.width = width;
+    this.alive = prompts.length;
+    this.sentences = Int32Array.from(prompts, (_, sentence) => sentence);
+    this.#trellis = trellis;
+    this.#now = rows(prompts.length * width);
+    this.#next = rows(prompts.length * width);
+    for (const [sentence, prompt] of prompts.entries()) {
+      this.#now.tokens[sentence] = prompt[prompt.length - 1]!;
+      this.#now.parents[sentence] = sentence;
+      this.#now.nodes[sentence] = -1;
+    }
+  }
+
+  get step(): Step {
+    const size = this.alive * this.beams;
+    return {
+      sentences: this.sentences.subarray(0, this.alive),
+      beams: this.beams,
+      tokens: this.#now.tokens.subarray(0, size),
+      parents: this.#now.parents.subarray(0, size),
+    };
+  }
+
+  /** The hypothesis of a row; an empty row has none. */
+  readonly prefix = (row: number): Prefix | undefined => {
+    if (this.#now.sums[row] === -Infinity) return undefined;
+    return this.#trellis.prefix(this.sentences[Math.floor(row / this.beams)]!, this.#now.nodes[row]!, this.generated);
+  };
+
+  /** Sums of the open hypotheses. */
+  get sums(): Float64Array {
+    return this.#now.sums;
+  }
+
+  /**
+   * Goes through a sentence's (or a group's) extensions, best first: an END among the best `size` goes to the list, any
+   * other token opens a row, until `size` rows are open; rows that find no token stay empty. The rows lie at `first` and
+   * on among the next ones. Returns how many opened.
+   */
+  extend(best: Extensions, ends: readonly number[], list: NBest, first: number, size: number): number {
+    let opened = 0;
+    for (let rank = 0; rank < best.size && opened < size; rank++) {
+      const token = best.tokens[rank]!;
+      const row = best.rows[rank]!;
+      const sum = best.sums[rank]!;
+      if (ends.includes(token)) {
+        if (rank < size) list.add(this.#now.nodes[row]!, sum, this.generated + 1, true);
+        continue;
+      }
+      const to = first + opened++;
+      this.#next.tokens[to] = token;
+      this.#next.parents[to] = row;
+      this.#next.nodes[to] = this.#trellis.add(token, this.#now.nodes[row]!);
+      this.#next.sums[to] = sum;
+    }
+    return opened;
+  }
+
+  /** Marks the next rows from `first` + `opened` to `first` + `size` as empty; a model still computes them, as copies. */
+  leaveEmpty(first: number, opened: number, size: number, place: number): void {
+    for (let to = first + opened; to < first + size; to++) {
+      this.#next.tokens[to] = this.#now.tokens[place * this.beams]!;
+      this.#next.parents[to] = place * this.beams;
+      this.#next.nodes[to] = -1;
+      this.#next.sums[to] = -Infinity;
+    }
+  }
+
+  /** Token of one of the next rows. */
+  nextToken(row: number): number {
+    return this.#next.tokens[row]!;
+  }
+
+  /** Hands the next rows from `first` to `first` + `count` to the list, as cut off at this length. */
+  close(list: NBest, first: number, count: number): void {
+    for (let row = first; row < first + count; row++) {
+      list.add(this.#next.nodes[row]!, this.#next.sums[row]!, this.generated + 1, false);
+    }
+  }
+
+  /** Makes the next rows the present ones; `alive` sentences, in the first places, go on. */
+  advance(alive: number): void {
+    [this.#now, this.#next] = [this.#next, this.#now];
+    this.alive = alive;
+    this.beams = this.width;
+    this.generated++;
+  }
+}
+
+/** The best extensions over several rows, best first; of equal ones the lower row, then the lower token. */
+export class Extensions {
+  size = 0;
+  readonly rows: Int32Array;
+  readonly tokens: Int32Array;
+  readonly sums: Float64Array;
+  readonly #heads: Int32Array;
+
+  /** Room for `most` extensions of `width` rows. */
+  constructor(most: number, width: number) {
+    this.rows = new Int32Array(most);
+    this.tokens = new Int32Array(most);
+    this.sums = new Float64Array(most);
+    this.#heads = new Int32Array(width);
+  }
+
+  /** Merges the sorted candidates of the rows from `first` to `end`, each on top of its row's sum. */
+  merge({ count, tokens, logProbabilities }: Candidates, first: number, end: number, sums: Float64Array): void {
+    const heads = this.#heads;
+    for (let row = first; row < end; row++) heads[row - first] = row * count;
+    this.size = 0;
+    while (this.size < this.rows.length) {
+      let best = -Infinity;
+      let bestRow = -1;
+      for (let row = first; row < end; row++) {
+        const head = heads[row - first]!;
+        if (head === (row + 1) * count) continue;
+        const sum = sums[row]! + logProbabilities[head]!;
+        if (sum > best) {
+          best = sum;
+          bestRow = row;
+        }
+      }
+      if (bestRow < 0) return;
+      const head = heads[bestRow - first]!++;
+      this.rows[this.size] = bestRow;
+      this.tokens[this.size] = tokens[head]!;
+      this.sums[this.size++] = best;
+    }
+  }
+}
+
+function rows(size: number): Rows {
+  return {
+    tokens: new Int32Array(size),
+    parents: new Int32Array(size),
+    nodes: new Int32Array(size),
+    sums: new Float64Array(size),
+  };
+}

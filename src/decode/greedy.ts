@@ -1,0 +1,26 @@
+// Greedy search: the likeliest token, and again.
+import { CandidateSource } from "./candidates.ts";
+import { minimumTokens } from "./processors/length.ts";
+import { endsOf, type Hypothesis, type Scale } from "./search.ts";
+import { singleSearch, type SingleSearchOptions } from "./single.ts";
+import type { Stepper } from "./stepper.ts";
+
+export interface GreedySearchOptions extends SingleSearchOptions {
+  /** What the processors see, see `Scale`; only a repetition penalty tells the difference. */
+  readonly scale?: Scale;
+}
+
+/**
+ * The one hypothesis of every sentence that takes the likeliest token at each step; of equal ones the lower. Equal to a
+ * beam search with one beam.
+ *
+ * @example
+ * const outputs = await greedySearch(stepper, { start: 1, end: 2, maxTokens: 50 });
+ */
+export function greedySearch(stepper: Stepper, options: GreedySearchOptions): Promise<Hypothesis[]> {
+  const { end, minTokens = 0, processors = [], scale = "logProbabilities" } = options;
+  const ends = endsOf(stepper, end);
+  const all = minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors;
+  const source = new CandidateSource(stepper, all, scale);
+  return singleSearch(stepper, options, ends, (step, stepIndex, prefixOf) => source.next(step, stepIndex, prefixOf, 1));
+}
