@@ -1,0 +1,90 @@
+// Program → something that runs: lowered, encoded, handed to the runtime, with every feed checked before a run.
+import { elementCount, ShapeError, type HostTensor } from "../base/index.ts";
+import { encodeOnnx } from "../formats/index.ts";
+import { evaluateDim, formatShape, lower, SymbolicDim, usedInputs, type LowerOptions, type Program, type Tensor } from "../tensor/index.ts";
+import { createSession } from "#session";
+import type { Session, SessionOptions } from "./session.ts";
+
+export interface CompileOptions extends SessionOptions, LowerOptions {}
+
+export type Feeds = Readonly<Record<string, HostTensor>>;
+
+/**
+ * Compiles a program for the runtime.
+ * @example
+ * const x = input("x", "float32", [dim("n")]);
+ * const run = await compile({ name: "double", inputs: { x }, outputs: { y: mul(x, 2) } });
+ * const { y } = await run.run({ x: hostTensor("float32", [2], [1, 2]) });
+ */
+export async function compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
+  const bytes = encodeOnnx(lower(program, options));
+  return new Executable(program, await createSession(bytes, options), options.frozen);
+}
+
+/** A compiled program. It owns native memory: call `dispose`, or bind it with `using`. */
+export class Executable {
+  readonly program: Program;
+  readonly #session: Session;
+  readonly #inputs: ReadonlyMap<string, Tensor>;
+
+  constructor(program: Program, session: Session, frozen: ReadonlyMap<string, HostTensor> = new Map()) {
+    this.program = program;
+    this.#session = session;
+    this.#inputs = new Map([...usedInputs(program)].filter(([name]) => !frozen.has(name)));
+  }
+
+  /** Names of the inputs that a run wants. */
+  get inputNames(): string[] {
+    return [...this.#inputs.keys()];
+  }
+
+  /**
+   * Runs the program. Feeds that the program does not use are ignored only if it declares them; a name it does not know is
+   * an error. An output named in `into` is written there; without `outputs` all are computed and returned.
+   */
+  async run(feeds: Feeds, { into = {}, outputs = Object.keys(this.program.outputs) }: { into?: Feeds; outputs?: readonly string[] } = {}): Promise<Record<string, HostTensor>> {
+    const given = new Map<string, HostTensor>();
+    const sizes = new Map<string, number>();
+    for (const [name, host] of Object.entries(feeds)) {
+      const wanted = this.#inputs.get(name);
+      if (wanted !== undefined) {
+        this.#check(name, wanted, host, sizes);
+        given.set(name, host);
+      } else if (!(name in this.program.inputs)) {
+        throw new ShapeError(`${this.program.name}: there is no input "${name}"; inputs are ${this.inputNames.slice(0, 8).join(", ")} …`);
+      }
+    }
+    if (given.size !== this.#inputs.size) {
+      const missing = this.inputNames.filter((name) => !given.has(name));
+      throw new ShapeError(`${this.program.name}: no value is given for ${missing.slice(0, 5).join(", ")}`);
+    }
+    const fetches = new Map(outputs.map((name) => [name, into[name]]));
+    return Object.fromEntries(await this.#session.run(given, fetches));
+  }
+
+  /** Rank, fixed sizes and one size a name: the runtime itself accepts two sizes under one name. */
+  #check(name: string, wanted: Tensor, host: HostTensor, sizes: Map<string, number>): void {
+    const complain = (problem: string): never => {
+      throw new ShapeError(
+        `${this.program.name}: input "${name}" is ${wanted.dtype} ${formatShape(wanted.shape)}, got ${host.dtype} [${host.dims.join(", ")}]: ${problem}`,
+      );
+    };
+    if (host.dtype !== wanted.dtype) complain("dtypes differ");
+    if (host.dims.length !== wanted.rank) complain("the number of axes differs");
+    for (const [axis, size] of wanted.shape.entries()) {
+      const got = host.dims[axis]!;
+      if (size instanceof SymbolicDim && !sizes.has(size.key)) sizes.set(size.key, got);
+      const expected = size instanceof SymbolicDim ? sizes.get(size.key)! : evaluateDim(size, sizes);
+      if (expected !== got) complain(`${String(size)} is ${expected} elsewhere and ${got} here`);
+    }
+    if (host.data.length !== elementCount(host.dims)) complain(`the array holds ${host.data.length} elements`);
+  }
+
+  endProfiling(): void {
+    this.#session.endProfiling();
+  }
+
+  async dispose(): Promise<void> {
+    await this.#session.dispose();
+  }
+}

@@ -1,0 +1,28 @@
+// The small interface behind which ONNX Runtime stands, in Node and in the browser alike.
+import type { HostTensor } from "../base/index.ts";
+
+export interface SessionOptions {
+  /** Where the program runs: "cpu" in Node, "wasm" in a browser unless told otherwise. */
+  provider?: "cpu" | "cuda" | "webgpu" | "wasm";
+  /** Threads inside one operation; the processor's cores if not said. */
+  threads?: number;
+  /** Plan one block of memory a run. Needs about 80 % more memory in training, at the same speed, so it is off. */
+  memoryPattern?: boolean;
+  /** Keep freed memory for the next run. Off: about half the memory, 1.5 to 1.7 times the time. */
+  arena?: boolean;
+  /** Whether idle threads spin while they wait; off is kinder to a shared machine and 7 to 20 % slower on a quiet one. */
+  spinning?: boolean;
+  /** Files of a profile start with this path. Node only. */
+  profilePrefix?: string;
+}
+
+export interface Session {
+  /**
+   * Runs the program once. A fetch that names an array has the result written into it; the others are returned.
+   * The arrays of feeds and fetches are used in place.
+   */
+  run(feeds: ReadonlyMap<string, HostTensor>, fetches: ReadonlyMap<string, HostTensor | undefined>): Promise<Map<string, HostTensor>>;
+  /** Stops the profile. */
+  endProfiling(): void;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,152 @@
+// Where operations write their ONNX form: nodes, constants and shapes, each written once however often it is asked for.
+import { hostTensor, ShapeError, type DType, type HostTensor } from "../base/index.ts";
+import type { OnnxAttribute, OnnxNode } from "../formats/index.ts";
+import { equalShapes, SymbolicDim, type Dim, type Shape } from "./dim.ts";
+
+/** Element type numbers of ONNX's TensorProto.DataType. */
+const dataType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, uint32: 12, bfloat16: 16 } as const;
+
+export interface EmitOptions {
+  readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
+  /** "com.microsoft" for the runtime's own operators; ONNX's if not said. */
+  readonly domain?: string;
+  /** How many outputs the operator is asked for; 1 if not said. */
+  readonly outputs?: number;
+}
+
+export interface EmitterOptions {
+  /** Whether operators outside the ONNX standard may be used; they are faster on the runtime that has them. */
+  readonly contrib: boolean;
+}
+
+export class Emitter {
+  readonly contrib: boolean;
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: { name: string; tensor: HostTensor }[] = [];
+  usesContrib = false;
+  readonly #written = new Map<string, readonly string[]>();
+  readonly #axisOf: ReadonlyMap<string, { input: string; axis: number }>;
+  #count = 0;
+
+  /** `axisOf` says on which axis of which program input each named size can be read. */
+  constructor({ contrib }: EmitterOptions, axisOf: ReadonlyMap<string, { input: string; axis: number }>) {
+    this.contrib = contrib;
+    this.#axisOf = axisOf;
+  }
+
+  /** Writes a node, or finds the one that already computes the same; names of its outputs. */
+  all(op: string, inputs: readonly string[], { attributes = {}, domain = "", outputs = 1 }: EmitOptions = {}): readonly string[] {
+    const key = JSON.stringify([op, domain, inputs, attributes, outputs], (_, value: unknown) =>
+      typeof value === "bigint" ? `${value}n` : value,
+    );
+    const known = this.#written.get(key);
+    if (known !== undefined) return known;
+    const name = `${op}_${this.#count++}`;
+    const names = Array.from({ length: outputs }, (_, i) => (outputs === 1 ? name : `${name}.${i}`));
+    this.nodes.push({ op, name, inputs, outputs: names, attributes, ...(domain === "" ? {} : { domain }) });
+    if (domain !== "") this.usesContrib = true;
+    this.#written.set(key, names);
+    return names;
+  }
+
+  /** The same for the many operators with one output. */
+  one(op: string, inputs: readonly string[], options: EmitOptions = {}): string {
+    return this.all(op, inputs, options)[0]!;
+  }
+
+  constant(tensor: HostTensor): string {
+    // Small constants are shared by value; large ones by identity, which costs nothing to compare.
+    const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+    const key = bytes.length <= 256 ? `constant ${tensor.dtype} ${tensor.dims.join(",")} ${bytes.join(",")}` : tensor;
+    const known = typeof key === "string" ? this.#written.get(key)?.[0] : this.#large.get(key);
+    if (known !== undefined) return known;
+    const name = `constant_${this.#count++}`;
+    this.initializers.push({ name, tensor });
+    if (typeof key === "string") this.#written.set(key, [name]);
+    else this.#large.set(key, name);
+    return name;
+  }
+
+  readonly #large = new Map<HostTensor, string>();
+
+  scalar(value: number, dtype: DType): string {
+    return this.constant(hostTensor(dtype, [], [value]));
+  }
+
+  /** A 1-D int64 constant, as axes and shapes are written. */
+  int64s(values: readonly number[]): string {
+    return this.constant(hostTensor("int64", [values.length], values));
+  }
+
+  /** A 1-D int64 value that holds this shape when the program runs. */
+  shape(shape: Shape): string {
+    if (shape.every((size) => typeof size === "number")) return this.int64s(shape);
+    const parts: string[] = [];
+    let fixed: number[] = [];
+    for (const size of shape) {
+      if (typeof size === "number") {
+        fixed.push(size);
+        continue;
+      }
+      if (fixed.length > 0) parts.push(this.int64s(fixed));
+      fixed = [];
+      parts.push(this.size(size));
+    }
+    if (fixed.length > 0) parts.push(this.int64s(fixed));
+    return parts.length === 1 ? parts[0]! : this.one("Concat", parts, { attributes: { axis: { int: 0 } } });
+  }
+
+  /** A view of `value` under another shape; views of views lead back to the first value. */
+  reshape(value: string, from: Shape, to: Shape): string {
+    const origin = this.#views.get(value) ?? { value, shape: from };
+    if (equalShapes(origin.shape, to)) return origin.value;
+    const view = this.one("Reshape", [origin.value, this.#reshapeTarget(to)]);
+    this.#views.set(view, origin);
+    return view;
+  }
+
+  readonly #views = new Map<string, { value: string; shape: Shape }>();
+
+  /** The shape as a Reshape takes it: one unknown size may be left to the runtime. */
+  #reshapeTarget(shape: Shape): string {
+    const unknown = shape.filter((size) => typeof size !== "number");
+    if (unknown.length === 1 && !shape.includes(0)) return this.int64s(shape.map((size) => (typeof size === "number" ? size : -1)));
+    return this.shape(shape);
+  }
+
+  cast(value: string, dtype: DType): string {
+    return this.one("Cast", [value], { attributes: { to: { int: dataType[dtype] } } });
+  }
+
+  /** One size as a 1-D int64 value of length 1. */
+  size(size: Dim): string {
+    if (!(size instanceof SymbolicDim)) return this.int64s([size]);
+    const terms = [...size.terms].map(([monomial, coefficient]) => {
+      const factors = monomial === "" ? [] : monomial.split("·").map((name) => this.#named(name));
+      if (coefficient !== 1 || factors.length === 0) factors.push(this.int64s([coefficient]));
+      return factors.reduce((a, b) => this.one("Mul", [a, b]));
+    });
+    return terms.reduce((a, b) => this.one("Add", [a, b]));
+  }
+
+  #named(name: string): string {
+    const place = this.#axisOf.get(name);
+    if (place === undefined) throw new ShapeError(`size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`);
+    return this.one("Shape", [place.input], { attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } } });
+  }
+
+  /** Makes a value an output of the graph under this name. */
+  publish(value: string, name: string): void {
+    const produced = this.nodes.some(({ outputs }) => outputs.includes(value));
+    if (produced && !this.#published.has(value)) this.#published.set(value, name);
+    else this.nodes.push({ op: "Identity", name: `output_${name}`, inputs: [value], outputs: [name] });
+  }
+
+  readonly #published = new Map<string, string>();
+
+  /** All nodes, with published values under their new names. */
+  publishedNodes(): OnnxNode[] {
+    const renamed = (name: string): string => this.#published.get(name) ?? name;
+    return this.nodes.map((node) => ({ ...node, inputs: node.inputs.map(renamed), outputs: node.outputs.map(renamed) }));
+  }
+}

@@ -1,0 +1,57 @@
+// Graph → ONNX: every node writes its form once, in an order in which it can be computed.
+import { ShapeError, type HostTensor } from "../base/index.ts";
+import type { OnnxModel, OnnxValue } from "../formats/index.ts";
+import { SymbolicDim } from "./dim.ts";
+import { Emitter, type EmitterOptions } from "./emitter.ts";
+import type { Tensor } from "./graph.ts";
+import { namedSizes, programNodes, usedInputs, type Program } from "./program.ts";
+
+export interface LowerOptions extends Partial<EmitterOptions> {
+  /** Inputs that become part of the file: weights of a program that will not be trained any more. */
+  readonly frozen?: ReadonlyMap<string, HostTensor>;
+}
+
+/**
+ * Writes a program as an ONNX model. Inputs that no output depends on are left out.
+ * With `contrib: false` only standard operators are used, so that any ONNX runtime can run it.
+ */
+export function lower(program: Program, { contrib = true, frozen = new Map() }: LowerOptions = {}): OnnxModel {
+  const inputs = usedInputs(program);
+  const emitter = new Emitter({ contrib }, namedSizes(inputs));
+  const names = new Map<Tensor, string>();
+  for (const [name, tensor] of inputs) {
+    const value = frozen.get(name);
+    if (value === undefined) names.set(tensor, name);
+    else names.set(tensor, emitter.constant(value));
+  }
+  for (const node of programNodes(program)) {
+    if (node.outputs.every((output) => names.has(output))) continue;
+    const operands = node.inputs.map((input) => names.get(input)!);
+    const written = node.operation.onnx(emitter, operands, node, node.attributes);
+    const results = typeof written === "string" ? [written] : written;
+    node.outputs.forEach((output, i) => {
+      if (results[i] !== undefined) names.set(output, results[i]);
+    });
+  }
+  const given = [...inputs].filter(([name]) => !frozen.has(name));
+  const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
+    const value = names.get(tensor);
+    if (value === undefined) throw new ShapeError(`output "${name}" of ${program.name} was not written`);
+    emitter.publish(value, name);
+    return describe(name, tensor);
+  });
+  return {
+    graph: {
+      name: program.name,
+      inputs: given.map(([name, tensor]) => describe(name, tensor)),
+      outputs,
+      nodes: emitter.publishedNodes(),
+      initializers: emitter.initializers,
+    },
+    opsets: emitter.usesContrib ? { "": 21, "com.microsoft": 1 } : { "": 21 },
+  };
+}
+
+function describe(name: string, { dtype, shape }: Tensor): OnnxValue {
+  return { name, dtype, dims: shape.map((size) => (size instanceof SymbolicDim ? size.key.replaceAll(/[^A-Za-z0-9_]+/g, "_") : size)) };
+}

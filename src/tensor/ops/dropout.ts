@@ -1,0 +1,40 @@
+// Dropout: the mask is worked out from random bytes that are an input of the program, so a run can be repeated bit for bit.
+import { equalShapes } from "../dim.ts";
+import { input, operation, shapeError, type Tensor } from "../graph.ts";
+
+/** Bytes below this are kept, so rates are multiples of 1/256 and the exact keep rate enters the scale. */
+const keptBytes = (rate: number): number => Math.max(1, Math.round(256 * (1 - rate)));
+
+const applyDropout = operation<{ readonly rate: number }>({
+  name: "dropout",
+  type: (inputs) => {
+    const [x, bytes] = inputs;
+    if (bytes!.dtype !== "uint8" || !equalShapes(x!.shape, bytes!.shape)) throw shapeError("dropout", inputs, "random uint8 bytes of the shape of x are wanted");
+    return x!;
+  },
+  gradient: ({ dy, inputs: [, bytes], attributes: { rate } }) => [masked(dy, bytes!, rate), undefined],
+  // The scaled mask is one value that the forward and the backward pass share.
+  onnx: (emitter, [x, bytes], node, { rate }) => {
+    const { dtype } = node.inputs[0]!;
+    const kept = keptBytes(rate);
+    const mask = emitter.cast(emitter.one("Less", [bytes!, emitter.scalar(kept, "uint8")]), dtype);
+    return emitter.one("Mul", [x!, emitter.one("Mul", [mask, emitter.scalar(256 / kept, dtype)])]);
+  },
+  samples: [{ inputs: [{ shape: [4, 5] }, { shape: [4, 5], dtype: "uint8", range: [0, 256] }], attributes: { rate: 0.4 } }],
+});
+
+const masked = (x: Tensor, bytes: Tensor, rate: number): Tensor => applyDropout([x, bytes], { rate })[0]!;
+
+/** Label by which the training step knows the inputs that it must fill with random bytes. */
+export const randomLabel = "random bytes";
+
+/**
+ * Sets each value to zero with the chance `rate` (to the nearest 1/256) and scales the rest, so that the expectation stays.
+ * Its random bytes are a new input of the program, found again by `randomInputs`.
+ * Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
+ */
+export function dropout(x: Tensor, rate: number): Tensor {
+  if (!(rate >= 0 && rate < 1)) throw shapeError("dropout", [x], `the rate must be at least 0 and below 1, got ${rate}`);
+  if (rate < 1 / 512) return x;
+  return masked(x, input(randomLabel, "uint8", x.shape), rate);
+}
