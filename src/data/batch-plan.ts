@@ -36,7 +36,11 @@ export function checkLimits(pairs: EncodedPairs, { batchTokens, maxRows = Infini
     if (length <= batchTokens) continue;
     const { file, line } = pairs.placeOf(i);
     const problem = `the pair takes ${length} tokens, more than a whole batch may (batchTokens ${batchTokens}).`;
-    throw new DataError(file, line, `${problem} Raise batchTokens, or lower maxSourceTokens and maxTargetTokens to leave such pairs out.`);
+    throw new DataError(
+      file,
+      line,
+      `${problem} Raise batchTokens, or lower maxSourceTokens and maxTargetTokens to leave such pairs out.`,
+    );
   }
 }
 
@@ -52,11 +56,19 @@ export function fixedPlan(pairs: EncodedPairs, limits: BatchLimits): BatchPlan {
  * shuffled before they are sorted, so pairs of equal lengths part differently; the first batch is cut short by chance, which moves
  * every later cut; and the batches come in another order.
  */
-export function shuffledPlan(pairs: EncodedPairs, limits: BatchLimits, { seed, epoch, lengthNoise }: Shuffle): BatchPlan {
+export function shuffledPlan(
+  pairs: EncodedPairs,
+  limits: BatchLimits,
+  { seed, epoch, lengthNoise }: Shuffle,
+): BatchPlan {
   const stream = (site: number): RandomStream => new RandomStream(randomKey(seed, epoch, site));
   const shuffled = Uint32Array.from(stream(0).shuffle(Array.from({ length: pairs.count }, (_, i) => i)));
   const noise = randomKey(seed, epoch, 1);
-  const order = sortByLength(pairs, shuffled, (i) => longestSide(pairs, i) + (randomWord(noise, i) % (lengthNoise + 1)));
+  const order = sortByLength(
+    pairs,
+    shuffled,
+    (i) => longestSide(pairs, i) + (randomWord(noise, i) % (lengthNoise + 1)),
+  );
   const firstBudget = Math.ceil(limits.batchTokens * (1 - stream(2).uniform() / 2));
   return shuffleBatches({ order, starts: cut(pairs, order, limits, firstBudget) }, stream(3));
 }
@@ -100,7 +112,12 @@ function stableSort(order: Uint32Array, keys: Int32Array): Uint32Array {
   return sorted;
 }
 
-function cut(pairs: EncodedPairs, order: Uint32Array, { batchTokens, maxRows = Infinity }: BatchLimits, firstBudget: number): Uint32Array {
+function cut(
+  pairs: EncodedPairs,
+  order: Uint32Array,
+  { batchTokens, maxRows = Infinity }: BatchLimits,
+  firstBudget: number,
+): Uint32Array {
   const starts = [0];
   let budget = firstBudget;
   let rows = 0;

@@ -80,13 +80,20 @@ export class Batches implements Iterable<PairBatch> {
   seek({ epoch, position, fingerprint }: Cursor): void {
     if (fingerprint !== undefined && fingerprint !== this.#fingerprint) {
       const found = `saved with ${fingerprint}, now ${this.#fingerprint}; data-batchTokens-maxRows-seed-lengthNoise`;
-      throw new ConfigError("cursor", `the data or the batch settings have changed since it was saved (${found}). Put them back, or start a new run.`);
+      throw new ConfigError(
+        "cursor",
+        `the data or the batch settings have changed since it was saved (${found}). Put them back, or start a new run.`,
+      );
     }
-    if (!Number.isSafeInteger(epoch) || epoch < 0) throw new ConfigError("cursor.epoch", `must be a whole number, at least 0 (got ${epoch}).`);
+    if (!Number.isSafeInteger(epoch) || epoch < 0)
+      throw new ConfigError("cursor.epoch", `must be a whole number, at least 0 (got ${epoch}).`);
     const plan = this.#planOf(epoch);
     const last = plan.starts.length - 2;
     if (!(Number.isInteger(position) && position >= 0 && position <= last)) {
-      throw new ConfigError("cursor.position", `must be a whole number from 0 to ${last} in epoch ${epoch} (got ${position}).`);
+      throw new ConfigError(
+        "cursor.position",
+        `must be a whole number from 0 to ${last} in epoch ${epoch} (got ${position}).`,
+      );
     }
     this.#epoch = epoch;
     this.#position = position;

@@ -23,7 +23,11 @@ export async function verifyChecksum(path: string, sha256: string): Promise<void
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   const found = hash.digest("hex");
   if (found === expected) return;
-  throw new DataError(path, undefined, `SHA-256 is ${found}, expected ${expected}. Fetch the file again, or correct the sum if the data are meant to differ.`);
+  throw new DataError(
+    path,
+    undefined,
+    `SHA-256 is ${found}, expected ${expected}. Fetch the file again, or correct the sum if the data are meant to differ.`,
+  );
 }
 
 /**

@@ -55,7 +55,10 @@ export class Corpus implements AsyncIterable<PairRecord> {
  * @example
  * corpusOf([["one", "eins"], ["two", "zwei"]], "numbers");
  */
-export function corpusOf(pairs: readonly (readonly [source: string, target: string])[], name = "pairs in memory"): Corpus {
+export function corpusOf(
+  pairs: readonly (readonly [source: string, target: string])[],
+  name = "pairs in memory",
+): Corpus {
   return new Corpus(name, async function* () {
     for (const [index, [source, target]] of pairs.entries()) yield { source, target, file: name, line: index + 1 };
   });

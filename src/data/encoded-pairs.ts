@@ -62,7 +62,17 @@ export class EncodedPairs {
   readonly #fileOf: Int32Array;
   #fingerprint: string | undefined;
 
-  constructor({ source, target, lines, files, fileOf, sourcePad, targetPad, targetStart, report }: EncodedPairsContents) {
+  constructor({
+    source,
+    target,
+    lines,
+    files,
+    fileOf,
+    sourcePad,
+    targetPad,
+    targetStart,
+    report,
+  }: EncodedPairsContents) {
     this.source = source;
     this.target = target;
     this.lines = lines;
@@ -121,7 +131,8 @@ export async function encodePairs(
 
   for await (const record of corpus) {
     read++;
-    if (read % progressEvery === 0) listener({ type: "progress", task: `encoding ${corpus.name}`, done: read, total: undefined });
+    if (read % progressEvery === 0)
+      listener({ type: "progress", task: `encoding ${corpus.name}`, done: read, total: undefined });
     if (record.source.trim() === "" || record.target.trim() === "") {
       empty.add(record);
       continue;
@@ -141,7 +152,8 @@ export async function encodePairs(
 
   const report: EncodingReport = { read, kept: lines.length, empty: empty.figures, overlong: overlong.figures };
   if (report.kept === 0) throw new DataError(corpus.name, undefined, `no pair is left: ${describe(report)}. ${remedy}`);
-  if (report.kept < read) listener({ type: "log", level: "warning", message: `${corpus.name}: left out ${describe(report)}. ${remedy}` });
+  if (report.kept < read)
+    listener({ type: "log", level: "warning", message: `${corpus.name}: left out ${describe(report)}. ${remedy}` });
   return new EncodedPairs({
     source: sourceRows.rows(),
     target: targetRows.rows(),

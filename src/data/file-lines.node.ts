@@ -19,11 +19,17 @@ export interface FileOptions {
  * @example
  * for await (const line of fileLines("test.en.gz")) line.length;
  */
-export async function* fileLines(path: string, { listener = silent }: FileOptions = {}): AsyncGenerator<string, void, undefined> {
+export async function* fileLines(
+  path: string,
+  { listener = silent }: FileOptions = {},
+): AsyncGenerator<string, void, undefined> {
   await checkFile(path);
   let isEmpty = true;
   try {
-    for await (const line of readLines(isGzip(path) ? unzipped(path) : createReadStream(path), { name: path, listener })) {
+    for await (const line of readLines(isGzip(path) ? unzipped(path) : createReadStream(path), {
+      name: path,
+      listener,
+    })) {
       isEmpty = false;
       yield line;
     }
@@ -37,7 +43,8 @@ export async function* fileLines(path: string, { listener = silent }: FileOption
 export async function checkFile(path: string): Promise<void> {
   try {
     const found = await stat(path);
-    if (found.isDirectory()) throw new DataError(path, undefined, "a folder where a file was expected. Name a file in it.");
+    if (found.isDirectory())
+      throw new DataError(path, undefined, "a folder where a file was expected. Name a file in it.");
     // A pipe has no size before it is read.
     if (found.isFile() && found.size === 0) throw emptyFile(path);
   } catch (error) {
@@ -67,9 +74,14 @@ async function* unzipped(path: string): AsyncGenerator<Uint8Array, void, undefin
   // A failure of the file destroys the gunzip with the same error, which the loop below throws.
   pipeline(file, gunzip, () => {});
   for await (const chunk of gunzip) yield chunk as Uint8Array;
-  // zlib passes silently over what follows a complete member and is no further member: half a corpus could vanish so.
+  // A zero byte behind a complete member makes zlib stop without a word, whatever follows: half a corpus could vanish so.
   const left = file.bytesRead - gunzip.bytesWritten;
-  if (left > 0) throw new DataError(path, undefined, `${left} bytes after the gzip data are no gzip. The file is damaged: fetch or compress it again.`);
+  if (left > 0)
+    throw new DataError(
+      path,
+      undefined,
+      `${left} bytes after the gzip data were not read, as they begin with a zero. The file is damaged: fetch or compress it again.`,
+    );
 }
 
 function emptyFile(path: string): DataError {
@@ -83,10 +95,13 @@ function asDataError(path: string, error: unknown): unknown {
 }
 
 function problemOf(code: string): string | undefined {
-  if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file. Check the path, which starts from the current folder.";
+  if (code === "ENOENT" || code === "ENOTDIR")
+    return "there is no such file. Check the path, which starts from the current folder.";
   if (code === "EISDIR") return "a folder where a file was expected. Name a file in it.";
-  if (code === "EACCES" || code === "EPERM") return "no permission to read the file. Change its permissions or name another.";
+  if (code === "EACCES" || code === "EPERM")
+    return "no permission to read the file. Change its permissions or name another.";
   if (code === "Z_BUF_ERROR") return "the gzip data end too early. The file was cut short: fetch or compress it again.";
-  if (code.startsWith("Z_")) return "damaged gzip data, or not gzip at all. Fetch the file again, or drop .gz from its name if it is plain text.";
+  if (code.startsWith("Z_"))
+    return "damaged gzip data, or not gzip at all. Fetch the file again, or drop .gz from its name if it is plain text.";
   return undefined;
 }

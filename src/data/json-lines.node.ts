@@ -49,12 +49,17 @@ async function* readObjects(
 }
 
 function parse(file: string, line: number, text: string): object {
-  if (text.trim() === "") throw new DataError(file, line, "a blank line where a JSON object was expected. Remove the line.");
+  if (text.trim() === "")
+    throw new DataError(file, line, "a blank line where a JSON object was expected. Remove the line.");
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new DataError(file, line, `not JSON (${error instanceof Error ? error.message : String(error)}). Mend or remove the line.`);
+    throw new DataError(
+      file,
+      line,
+      `not JSON (${error instanceof Error ? error.message : String(error)}). Mend or remove the line.`,
+    );
   }
   if (isObject(value)) return value;
   throw new DataError(file, line, `${kindOf(value)} where a JSON object was expected. Mend or remove the line.`);
@@ -63,14 +68,25 @@ function parse(file: string, line: number, text: string): object {
 function textAt(record: object, field: string, file: string, line: number): string {
   const value = valueAt(record, field);
   if (value === undefined) {
-    const fields = Object.keys(record).map((key) => `"${key}"`).join(", ");
-    throw new DataError(file, line, `no field "${field}"; there ${fields === "" ? "are none" : `are ${fields}`}. Name another field or mend the line.`);
+    const fields = Object.keys(record)
+      .map((key) => `"${key}"`)
+      .join(", ");
+    throw new DataError(
+      file,
+      line,
+      `no field "${field}"; there ${fields === "" ? "are none" : `are ${fields}`}. Name another field or mend the line.`,
+    );
   }
   if (typeof value !== "string") {
-    throw new DataError(file, line, `field "${field}" is ${kindOf(value)} where a string was expected. Name another field or mend the line.`);
+    throw new DataError(
+      file,
+      line,
+      `field "${field}" is ${kindOf(value)} where a string was expected. Name another field or mend the line.`,
+    );
   }
   // "\ud800" is valid JSON, but half a character: it has no UTF-8 form and would silently become U+FFFD.
-  if (!value.isWellFormed()) throw new DataError(file, line, `field "${field}" has half a surrogate pair. Mend or remove the line.`);
+  if (!value.isWellFormed())
+    throw new DataError(file, line, `field "${field}" has half a surrogate pair. Mend or remove the line.`);
   return value;
 }
 

@@ -112,7 +112,8 @@ class BlockDecoder {
   #remedy(block: Uint8Array): string {
     if (this.linesSeen === 0) {
       const [first, second] = block;
-      if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return "This looks like UTF-16: convert the file to UTF-8.";
+      if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+        return "This looks like UTF-16: convert the file to UTF-8.";
       if (first === 0x1f && second === 0x8b) return "This looks like gzip: give the file a name that ends in .gz.";
     }
     return "Convert the file to UTF-8, or mend the line.";
@@ -124,7 +125,7 @@ class BlockDecoder {
  * no overlong forms, no surrogates, nothing above U+10FFFF).
  */
 export function firstInvalidByte(bytes: Uint8Array): number {
-  for (let i = 0; i < bytes.length; ) {
+  for (let i = 0; i < bytes.length;) {
     const lead = bytes[i]!;
     const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
     if (length === 0 || i + length > bytes.length) return i;

@@ -24,7 +24,10 @@ export async function parallelText({ source, target, listener = silent }: Parall
   const targets = [target].flat();
   if (sources.length !== targets.length || sources.length === 0) {
     const counts = `got ${sources.length} and ${targets.length}`;
-    throw new ConfigError("parallelText", `source and target must name the same number of files, at least one (${counts}).`);
+    throw new ConfigError(
+      "parallelText",
+      `source and target must name the same number of files, at least one (${counts}).`,
+    );
   }
   for (const path of [...sources, ...targets]) await checkFile(path);
 
@@ -34,7 +37,11 @@ export async function parallelText({ source, target, listener = silent }: Parall
   });
 }
 
-async function* zipFiles(sourcePath: string, targetPath: string, options: FileOptions): AsyncGenerator<PairRecord, void, undefined> {
+async function* zipFiles(
+  sourcePath: string,
+  targetPath: string,
+  options: FileOptions,
+): AsyncGenerator<PairRecord, void, undefined> {
   const sourceLines = fileLines(sourcePath, options);
   const targetLines = fileLines(targetPath, options);
   try {
@@ -46,7 +53,11 @@ async function* zipFiles(sourcePath: string, targetPath: string, options: FileOp
         const sourceCount = source.done ? line - 1 : line + (await countRest(sourceLines));
         const targetCount = target.done ? line - 1 : line + (await countRest(targetLines));
         const counts = `${sourcePath} has ${sourceCount} lines, ${targetPath} has ${targetCount}`;
-        throw new DataError(sourcePath, line, `${counts}. Line n of one must translate line n of the other: find the missing line.`);
+        throw new DataError(
+          sourcePath,
+          line,
+          `${counts}. Line n of one must translate line n of the other: find the missing line.`,
+        );
       }
       yield { source: source.value, target: target.value, file: sourcePath, line };
     }

@@ -51,7 +51,11 @@ export class GrowingInts {
 
   #grow(atLeast: number): void {
     if (atLeast > maxTokens) {
-      throw new DataError("encodePairs", undefined, `more than ${maxTokens} tokens do not fit into memory. Use a smaller corpus or a larger vocabulary.`);
+      throw new DataError(
+        "encodePairs",
+        undefined,
+        `more than ${maxTokens} tokens do not fit into memory. Use a smaller corpus or a larger vocabulary.`,
+      );
     }
     const larger = new Int32Array(Math.min(maxTokens, Math.max(atLeast, 2 * this.#values.length)));
     larger.set(this.#values);

@@ -26,7 +26,10 @@ export async function tsv(
   path: string | readonly string[],
   { source = 0, target = 1, listener = silent }: TsvOptions = {},
 ): Promise<Corpus> {
-  for (const [side, column] of [["source", source], ["target", target]] as const) {
+  for (const [side, column] of [
+    ["source", source],
+    ["target", target],
+  ] as const) {
     if (typeof column === "number" && !(Number.isInteger(column) && column >= 0)) {
       throw new ConfigError(`tsv.${side}`, `a column is a whole number from 0, or a name (got ${column}).`);
     }
@@ -70,7 +73,11 @@ async function* readColumns(
     yield { source: fields[sourceColumn]!, target: fields[targetColumn]!, file, line };
   }
   if (line === 1 && typeof source === "string") {
-    throw new DataError(file, 1, "the file names its columns and has no line beyond. Name a file with at least one pair.");
+    throw new DataError(
+      file,
+      1,
+      "the file names its columns and has no line beyond. Name a file with at least one pair.",
+    );
   }
 }
 
@@ -78,7 +85,11 @@ function findColumn(file: string, firstLine: readonly string[], column: TsvColum
   if (typeof column === "string") {
     const found = firstLine.indexOf(column);
     if (found >= 0) return found;
-    throw new DataError(file, 1, `no column is called "${column}"; there are ${firstLine.map((name) => `"${name}"`).join(", ")}. Name one of them.`);
+    throw new DataError(
+      file,
+      1,
+      `no column is called "${column}"; there are ${firstLine.map((name) => `"${name}"`).join(", ")}. Name one of them.`,
+    );
   }
   if (column < firstLine.length) return column;
   const got = `${firstLine.length} ${firstLine.length === 1 ? "field" : "fields"}, so there is no column ${column}`;
