@@ -34,6 +34,7 @@ interface SchemaNode {
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
   readonly items?: SchemaNode;
@@ -196,6 +197,7 @@ function valueAt(root: unknown, path: ConfigPath): unknown {
 /** What a value must be, in words. */
 function typeText(node: SchemaNode): string {
   if (node.enum !== undefined) return node.enum.map(String).join(" | ");
+  if (node.anyOf !== undefined) return node.anyOf.map(typeText).join(" | ");
   if (node.prefixItems !== undefined) return `list of ${node.prefixItems.length}: ${node.prefixItems.map(typeText).join(", ")}`;
   if (node.items !== undefined) return `list, each ${typeText(node.items)}`;
   const kinds: Record<string, string> = { integer: "whole number", string: "text", boolean: "true | false", object: "section of keys" };

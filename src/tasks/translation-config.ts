@@ -35,27 +35,64 @@ const model = z
     if (positions === "sinusoidal" && maxPositions !== 1024) reject(context, "maxPositions", "has no effect with sinusoidal positions. Remove it");
   });
 
+/** Which types of tokenizer know an option that not all of them know. */
+const tokenizerTypesWith: Readonly<Record<string, readonly string[]>> = {
+  merges: ["bpe"],
+  characterCoverage: ["bpe"],
+  dropout: ["bpe"],
+  byteFallback: ["bpe", "character"],
+  splitPunctuation: ["bpe", "word"],
+  minimumFrequency: ["bpe", "word"],
+};
+
 const tokenizer = z
   .strictObject({
-    type: z.enum(["bpe", "characters", "words"]).default("bpe").describe("Units of text: byte-pair encoding, single characters, or whole words."),
-    vocabularySize: z.int().min(8).default(8000).describe("Most entries of the vocabulary, special tokens included."),
+    type: z.enum(["bpe", "character", "word"]).default("bpe").describe("Units of text: byte-pair encoding, single characters, or whole words."),
+    vocabularySize: z.int().min(8).optional().describe("Most entries of the vocabulary, special tokens included. bpe without merges: 8000; else what the text needs."),
+    merges: z.int().min(0).optional().describe("bpe: merges to learn, in place of vocabularySize."),
     joint: z.boolean().default(true).describe("One vocabulary for source and target."),
-    byteFallback: z.boolean().default(true).describe("Spell a character that training never saw as its UTF-8 bytes (bpe)."),
-    dropout: chance("Chance to skip a merge while training (bpe)."),
+    byteFallback: z.boolean().optional().describe("Spell a character that training never saw as its UTF-8 bytes. bpe: true; character: false."),
+    characterCoverage: z.number().gt(0).lte(1).optional().describe("bpe: share of the text whose characters get entries. 0.9999; 1 without byteFallback."),
+    splitPunctuation: z.boolean().optional().describe("bpe, word: part punctuation from words; false for text that is tokenised already. true."),
+    minimumFrequency: z.int().min(1).optional().describe("bpe: merge no pair seen less often, 2; word: keep no word seen less often, 1."),
+    specialTokens: z.array(z.string().min(1)).default([]).describe("Tokens kept whole and skipped in output, such as tags of languages."),
+    dropout: z.number().min(0).lt(1).optional().describe("bpe: chance to skip a merge while training. 0."),
     path: z.string().min(1).optional().describe("A tokenizer.json to use instead of learning one."),
   })
-  .superRefine(({ type, dropout }, context) => {
-    if (type !== "bpe" && dropout > 0) reject(context, "dropout", `has no effect with type ${type}. Remove it`);
+  .superRefine((options, context) => {
+    for (const [key, types] of Object.entries(tokenizerTypesWith)) {
+      const isSet = options[key as keyof typeof options] !== undefined;
+      if (isSet && !types.includes(options.type)) reject(context, key, `has no effect with type ${options.type}. Remove it`);
+    }
+    if (options.merges !== undefined && options.vocabularySize !== undefined) {
+      reject(context, "merges", "and tokenizer.vocabularySize both say when to stop. Give one of them");
+    }
+  })
+  // What is left open above depends on the type; a complete configuration says it.
+  .transform(({ byteFallback, splitPunctuation, minimumFrequency, characterCoverage, dropout, ...options }) => {
+    if (options.type === "character") return { ...options, byteFallback: byteFallback ?? false };
+    const words = { splitPunctuation: splitPunctuation ?? true, minimumFrequency: minimumFrequency ?? (options.type === "bpe" ? 2 : 1) };
+    if (options.type === "word") return { ...options, ...words };
+    return {
+      ...options,
+      ...(options.merges === undefined ? { vocabularySize: options.vocabularySize ?? 8000 } : {}),
+      byteFallback: byteFallback ?? true,
+      characterCoverage: characterCoverage ?? (byteFallback === false ? 1 : 0.9999),
+      ...words,
+      dropout: dropout ?? 0,
+    };
   });
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
+
+const side = z.union([z.string().min(1), z.int().min(0)]);
 
 const split = z
   .strictObject({
     format: z.enum(["parallel", "tsv", "jsonl"]).default("parallel").describe("Two files line by line, or one file of columns or of JSON objects; each may be .gz."),
     file: z.string().min(1).optional().describe("The one file of tsv or jsonl."),
-    source: z.string().min(1).describe("The source side: a file, or the column or field of `file`."),
-    target: z.string().min(1).describe("The target side: a file, or the column or field of `file`."),
+    source: side.describe("The source side: a file; of tsv a column, by name or number from 0; of jsonl a field."),
+    target: side.describe("The target side, as the source."),
     checksums: z
       .strictObject({
         file: sha256.optional().describe("SHA-256 of `file`."),
@@ -65,7 +102,10 @@ const split = z
       .optional()
       .describe("What the files must be; one that differs is refused."),
   })
-  .superRefine(({ format, file, checksums }, context) => {
+  .superRefine(({ format, file, source, target, checksums }, context) => {
+    for (const [key, value] of Object.entries({ source, target })) {
+      if (format !== "tsv" && typeof value === "number") reject(context, key, `must be text with format ${format} (got ${value})`);
+    }
     if (format === "parallel" && file !== undefined) reject(context, "file", "has no effect with format parallel. Set format to tsv or jsonl");
     if (format !== "parallel" && file === undefined) reject(context, "file", `is missing: format ${format} reads one file`);
     for (const side of ["file", "source", "target"] as const) {
@@ -170,7 +210,7 @@ export function translationJsonSchema(): object {
 export function mapPaths(config: TranslationConfig, resolve: (path: string, key: ConfigPath) => string): TranslationConfig {
   const mapSplit = (split: SplitConfig, name: string): SplitConfig => {
     const keys = split.format === "parallel" ? (["source", "target"] as const) : (["file"] as const);
-    const paths = keys.map((key) => [key, resolve(split[key] ?? "", ["data", name, key])]);
+    const paths = keys.map((key) => [key, resolve(String(split[key]), ["data", name, key])]);
     return { ...split, ...Object.fromEntries(paths) };
   };
   const { train, validation, test } = config.data;

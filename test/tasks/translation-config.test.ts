@@ -15,6 +15,15 @@ test("two file names are a whole configuration, and writing it out loses nothing
   expect(config.model.dModel).toBe(256);
 });
 
+test.each([
+  ["bpe", [], { vocabularySize: 8000, byteFallback: true, characterCoverage: 0.9999, splitPunctuation: true, minimumFrequency: 2, dropout: 0 }],
+  ["bpe", ["tokenizer.merges=10"], { merges: 10, byteFallback: true, characterCoverage: 0.9999, splitPunctuation: true, minimumFrequency: 2, dropout: 0 }],
+  ["character", [], { byteFallback: false }],
+  ["word", [], { splitPunctuation: true, minimumFrequency: 1 }],
+] as const)("a tokenizer of type %s %j is completed with what that type knows", (type, set, expected) => {
+  expect(read(least, [`tokenizer.type=${type}`, ...set]).tokenizer).toEqual({ type, joint: true, specialTokens: [], ...expected });
+});
+
 test("every option has a help line", () => {
   expect(describeConfig(translationConfig).filter(({ help }) => help === "")).toEqual([]);
 });
@@ -29,7 +38,11 @@ describe("options that do not go together are refused", () => {
     [["model.dModel=5", "model.heads=1"], "--set model.dModel=5: model.dModel must be even for sinusoidal positions (got 5)"],
     [["model.maxPositions=64"], "--set model.maxPositions=64: model.maxPositions has no effect with sinusoidal positions. Remove it"],
     [["tokenizer.joint=false"], "en-de.yaml: model.tying three-way needs tokenizer.joint true. Use two-way, or one vocabulary"],
-    [["tokenizer.type=words", "tokenizer.dropout=0.1"], "--set tokenizer.dropout=0.1: tokenizer.dropout has no effect with type words. Remove it"],
+    [["tokenizer.type=word", "tokenizer.dropout=0.1"], "--set tokenizer.dropout=0.1: tokenizer.dropout has no effect with type word. Remove it"],
+    [["tokenizer.type=character", "tokenizer.merges=5"], "--set tokenizer.merges=5: tokenizer.merges has no effect with type character. Remove it"],
+    [["tokenizer.vocabularySize=99", "tokenizer.merges=5"], "--set tokenizer.merges=5: tokenizer.merges and tokenizer.vocabularySize both say when to stop. Give one of them"],
+    [["data.train.source=3"], "--set data.train.source=3: data.train.source must be text with format parallel (got 3)"],
+    [["data.train.source=[a]"], "--set data.train.source=[a]: data.train.source must be text or whole number ≥ 0 (got [\"a\"])."],
     [["training.weightDecay=0.1"], "--set training.weightDecay=0.1: training.weightDecay has no effect with optimizer adam. Use adamw"],
     [["training.averageCheckpoints=9"], "--set training.averageCheckpoints=9: training.keepCheckpoints must not be below averageCheckpoints (got 3 and 9)"],
     [["training.patience=9"], "--set training.patience=9: training.patience needs data.validation to watch"],

@@ -1,0 +1,61 @@
+// A configuration as the command line takes it: a file, overrides, paths relative to the file, names of the environment.
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { Option } from "commander";
+import { type ConfigPath, describeConfig } from "../base/config.ts";
+import { readConfig } from "../base/config-text.ts";
+import { ConfigError } from "../base/index.ts";
+import { mapPaths, translationConfig, type TranslationConfig } from "../tasks/translation-config.ts";
+
+export interface LoadConfigOptions {
+  /** `key.path=value` each, over what the file says. */
+  set?: readonly string[];
+  environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * The configuration of a file, complete and checked. Its file paths come out absolute: relative ones start from the
+ * file's folder, and `${NAME}` in them is taken from the environment.
+ *
+ * @example
+ * const config = await loadConfig("recipes/multi30k/en-de.yaml", { set: ["training.steps=100"] });
+ */
+export async function loadConfig(file: string, { set = [], environment = process.env }: LoadConfigOptions = {}): Promise<TranslationConfig> {
+  const { config, locate } = readConfig(translationConfig, await readFile(file, "utf8"), { place: file, set });
+  return mapPaths(config, (path, key) => resolve(dirname(file), expand(path, { key, environment, locate })));
+}
+
+/** The option `--set`, to be given as often as there are keys to override. */
+export function setOption(): Option {
+  return new Option("--set <key=value>", "override a key of the configuration, for example training.steps=1000; may be repeated")
+    .default([], "none")
+    .argParser((assignment: string, before: readonly string[]) => [...before, assignment]);
+}
+
+/** Every key of the configuration for the end of a help page. */
+export function configurationHelp(): string {
+  const options = describeConfig(translationConfig);
+  const width = Math.max(...options.map(({ path }) => path.length));
+  const indent = " ".repeat(width + 4);
+  const rows = options.map(({ path, type, default: value, isRequired, help }) => {
+    const standing = value !== undefined ? `, default ${JSON.stringify(value)}` : isRequired ? ", required" : "";
+    return `  ${path.padEnd(width)}  ${help}\n${indent}${type}${standing}`;
+  });
+  return `\nConfiguration keys:\n${rows.join("\n")}`;
+}
+
+interface ExpandOptions {
+  readonly key: ConfigPath;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly locate: (path: ConfigPath) => string;
+}
+
+function expand(path: string, { key, environment, locate }: ExpandOptions): string {
+  return path.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+    const value = environment[name];
+    if (value === undefined || value === "") {
+      throw new ConfigError(locate(key), `${key.join(".")} needs the environment variable ${name}, which is not set. Say: export ${name}=…`);
+    }
+    return value;
+  });
+}

@@ -1,0 +1,59 @@
+// The program `heddle`: its commands, each loaded when it is named, so that `heddle score` starts without ONNX Runtime.
+import { Command } from "commander";
+import { version } from "../base/index.ts";
+import { report } from "./errors.ts";
+
+export interface CommandEntry {
+  /** The line in `heddle --help`. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+const everyCommand: Readonly<Record<string, CommandEntry>> = {
+  tokenizer: {
+    summary: "learn a vocabulary from text; encode and decode lines",
+    load: async () => (await import("./commands/tokenizer.ts")).tokenizerCommand(),
+  },
+};
+
+export interface RunOptions {
+  commands?: Readonly<Record<string, CommandEntry>>;
+  writeOut?: (text: string) => void;
+  writeError?: (text: string) => void;
+}
+
+/** Runs one command line, the words after `heddle`, and gives the exit code. */
+export async function run(
+  words: readonly string[],
+  {
+    commands = everyCommand,
+    writeOut = (text) => process.stdout.write(text),
+    writeError = (text) => process.stderr.write(text),
+  }: RunOptions = {},
+): Promise<number> {
+  try {
+    const program = new Command("heddle")
+      .description("Train, judge and use Transformers: models in TypeScript, run by ONNX Runtime.")
+      .version(version)
+      .showHelpAfterError("(heddle --help lists the commands and options)")
+      .configureOutput({ writeOut, writeErr: writeError })
+      .exitOverride();
+    // Only the named command is loaded; the others stand in the help with their name and summary.
+    const named = words.filter((word) => !word.startsWith("-")).slice(0, 2);
+    for (const [name, { summary, load }] of Object.entries(commands)) {
+      const command = named[0] === name || (named[0] === "help" && named[1] === name) ? await load() : new Command(name);
+      inherit(command.summary(summary), program, "heddle");
+      program.addCommand(command);
+    }
+    await program.parseAsync([...words], { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error, writeError);
+  }
+}
+
+/** A command made on its own takes the program's way of writing and of leaving, and so do its own commands. */
+function inherit(command: Command, parent: Command, path: string): void {
+  command.copyInheritedSettings(parent).showHelpAfterError(`(${path} ${command.name()} --help explains)`);
+  for (const child of command.commands) inherit(child, command, `${path} ${command.name()}`);
+}
