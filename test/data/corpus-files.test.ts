@@ -147,7 +147,8 @@ describe("every kind of corpus", () => {
     ]);
   });
 
-  it("closes its files when the reader stops early", async () => {
+  // Only Linux lists open files in a folder.
+  it.skipIf(process.platform !== "linux")("closes its files when the reader stops early", async () => {
     const long = "some line\n".repeat(100_000);
     const source = await file("early.en.gz", long);
     const target = await file("early.de", long);
