@@ -28,33 +28,51 @@ export function splitOfDay(dayNumber: number): DateSplit {
   return slot < 2 ? "test" : slot === 2 ? "validation" : "train";
 }
 
-/** What stays of a text when case, accents, punctuation, spaces and leading zeros are ignored, as `disturb` may change them. */
+/** What stays of a text when all is ignored that `disturb` may change: case, accents, punctuation, spaces; and leading zeros. */
 function bareText(text: string): string {
   return text
     .normalize("NFD")
     .toLowerCase()
-    .replace(/[\u0300-\u036f]/g, "")
     .replace(/(?<!\p{N})0(?=\p{N})/gu, "")
-    .replace(/[^\p{L}\p{M}\p{N}]+/gu, " ")
-    .trim();
+    .replace(/[\u0300-\u036f]|[^\p{L}\p{M}\p{N}]/gu, "");
 }
 
 const startsWithYear = /^\P{Nd}*\p{Nd}{4}/u;
 
+function endsInYear({ isNumeric }: DateForm, text: string): boolean {
+  return isNumeric && !startsWithYear.test(text);
+}
+
 /** Whether another locale could read another day from it: day and month in figures, the year last, no dots between them. */
-function needsTag(text: string, form: DateForm, { day, month }: Day): boolean {
-  return form.isNumeric && day <= 12 && day !== month && !startsWithYear.test(text) && !/\p{Nd}\./u.test(text);
+function needsTag(form: DateForm, text: string, { day, month }: Day): boolean {
+  return endsInYear(form, text) && day <= 12 && day !== month && !/\p{Nd}\./u.test(text);
+}
+
+/** A form kept for the test. */
+interface KeptForm {
+  form: DateForm;
+  /** Whether no taught form writes such a day in the same way, by `slotOf`. */
+  isNew: readonly boolean[];
 }
 
 interface FormTable {
-  /** By locale; taught. */
-  train: readonly (readonly DateForm[])[];
-  /** By locale; kept for the test. */
-  test: readonly (readonly DateForm[])[];
+  /** By locale. */
+  taught: readonly (readonly DateForm[])[];
+  /** By locale; a locale without any is left out. */
+  kept: readonly (readonly KeptForm[])[];
 }
 
 /** Days on which two forms must differ to count as two: each month, each weekday, days of one and of two figures. */
 const probeDays: readonly Day[] = Array.from({ length: 12 }, (_, month) => [1, 7, 14, 26].map((day) => dayFromNumber(dayNumberOf(2003, month + 1, day)))).flat();
+
+/** One day for each month and weekday: but for the figures, all days of a slot are written alike. */
+const slotDays: readonly Day[] = Array.from({ length: 84 }, (_, slot) => {
+  const month = 1 + Math.floor(slot / 7);
+  const offset = (7 + (slot % 7) - dayFromNumber(dayNumberOf(2003, month, 13)).weekday) % 7;
+  return dayFromNumber(dayNumberOf(2003, month, 13 + offset));
+});
+
+const slotOf = ({ month, weekday }: Day) => (month - 1) * 7 + weekday;
 
 /** Of a locale's forms at most this share is kept for the test. */
 const heldOutShare = 0.25;
@@ -68,8 +86,8 @@ const lessonsPerWord = 2;
  * for known words in an unknown arrangement, and not for words never heard.
  */
 function divideForms(): FormTable {
-  const train: DateForm[][] = [];
-  const test: DateForm[][] = [];
+  const taught: DateForm[][] = [];
+  const kept: DateForm[][] = [];
   const taughtStyles = new Map<string, number>();
   const forms = [...allDateForms()];
   for (const [, list] of forms) for (const { style } of list) taughtStyles.set(style, (taughtStyles.get(style) ?? 0) + 1);
@@ -85,47 +103,57 @@ function divideForms(): FormTable {
     const lessons = new Map<string, number>();
     for (const { words } of distinct.values()) for (const word of words) lessons.set(word, (lessons.get(word) ?? 0) + 1);
 
-    const taught: DateForm[] = [];
-    const kept: DateForm[] = [];
-    const shuffled = new RandomStream(randomKey(0x64617465, train.length)).shuffle([...distinct.values()]);
+    const taughtHere: DateForm[] = [];
+    const keptHere: DateForm[] = [];
+    const shuffled = new RandomStream(randomKey(0x64617465, taught.length)).shuffle([...distinct.values()]);
     for (const { form, words } of shuffled) {
       const isTaughtElsewhere = (taughtStyles.get(form.style) ?? 0) > 2;
       const isKnown = [...words].every((word) => lessons.get(word)! > lessonsPerWord);
-      if (locale !== anyLocale && isTaughtElsewhere && isKnown && kept.length + 1 <= heldOutShare * distinct.size) {
-        kept.push(form);
+      if (locale !== anyLocale && isTaughtElsewhere && isKnown && keptHere.length + 1 <= heldOutShare * distinct.size) {
+        keptHere.push(form);
         for (const word of words) lessons.set(word, lessons.get(word)! - 1);
         taughtStyles.set(form.style, taughtStyles.get(form.style)! - 1);
-      } else taught.push(form);
+      } else taughtHere.push(form);
     }
-    train.push(taught);
-    test.push(kept);
+    taught.push(taughtHere);
+    kept.push(keptHere);
   }
-  return { train, test: test.filter((kept) => kept.length > 0) };
+  return withoutKnownTexts(taught, kept);
+}
+
+/** Two locales may write a day alike ("5 mars 2021" is French and Swedish): what another locale teaches is no test. */
+function withoutKnownTexts(taught: DateForm[][], kept: DateForm[][]): FormTable {
+  const known = slotDays.map((day) => new Set(taught.flat().map((form) => comparable(form, day))));
+  const keptForms = kept.map((forms, locale) =>
+    forms.flatMap((form): KeptForm[] => {
+      const isNew = slotDays.map((day, slot) => !known[slot]!.has(comparable(form, day)));
+      if (isNew.includes(true)) return [{ form, isNew }];
+      taught[locale]!.push(form);
+      return [];
+    }),
+  );
+  return { taught, kept: keptForms.filter((forms) => forms.length > 0) };
+}
+
+/** A form's text for a day, bare; where figures end in the year, the order is the locale's and its tag belongs to the text. */
+function comparable(form: DateForm, day: Day): string {
+  const text = form.write(day);
+  return bareText(endsInYear(form, text) ? `<${form.locale}> ${text}` : text);
 }
 
 let formTable: FormTable | undefined;
-/** Making the formatters takes about a second, so it is done once, when first asked for. */
+/** Making the formatters takes part of a second, so it is done once, when first asked for. */
 function forms(): FormTable {
   return (formTable ??= divideForms());
 }
 
 /** The ways of writing, "locale: style", that are taught and those that only the test has. */
-export function dateCombinations(): { train: string[]; test: string[] } {
-  const names = (lists: readonly (readonly DateForm[])[]) => lists.flat().map(({ locale, style }) => `${locale}: ${style}`);
-  return { train: names(forms().train), test: names(forms().test) };
+export function dateCombinations(): { taught: string[]; kept: string[] } {
+  const name = ({ locale, style }: DateForm) => `${locale}: ${style}`;
+  return { taught: forms().taught.flat().map(name), kept: forms().kept.flat().map(({ form }) => name(form)) };
 }
 
-/** Everything the taught forms write for one day, bare, a tag in front where one is needed. */
-function taughtTexts(day: Day): Set<string> {
-  const texts = new Set<string>();
-  for (const form of forms().train.flat()) {
-    const text = form.write(day);
-    texts.add(bareText(needsTag(text, form, day) ? `<${form.locale}> ${text}` : text));
-  }
-  return texts;
-}
-
-/** Chance of a tag where none is needed; where the day is beyond 12 but the order is still worth a hint, one half. */
+/** Chance of a tag where none is needed, and where figures end in the year but can be read in one way only. */
 const needlessTag = 0.06;
 const helpfulTag = 0.5;
 
@@ -140,30 +168,32 @@ function drawDay(stream: RandomStream, split: DateSplit): Day {
   }
 }
 
-/** Example number i of a split is a function of (seed, split, i) alone. */
-function drawExample(stream: RandomStream, split: DateSplit): DateExample {
+/** A form and a day of the split; in the test, together a text that no taught form writes. */
+function drawFormAndDay(stream: RandomStream, split: DateSplit): { form: DateForm; day: Day } {
+  const { taught, kept } = forms();
+  if (split !== "test") return { form: pick(pick(taught, stream), stream), day: drawDay(stream, split) };
   for (;;) {
-    const form = pick(pick(split === "test" ? forms().test : forms().train, stream), stream);
+    const { form, isNew } = pick(pick(kept, stream), stream);
     const day = drawDay(stream, split);
-    const text = form.write(day);
-    const isTagged = needsTag(text, form, day) || stream.uniform() < (form.isNumeric && !startsWithYear.test(text) ? helpfulTag : needlessTag);
-    const noisy = disturb(text, { isNumeric: form.isNumeric, locale: form.locale, stream });
-    const tag = isTagged && form.locale !== anyLocale ? `<${form.locale}> ` : "";
-    if (split === "test") {
-      // Two locales may write a day alike: such a text is no new way of writing.
-      const taught = taughtTexts(day);
-      const candidates = [text, noisy].map((written) => bareText((form.isNumeric ? tag : "") + written));
-      if (candidates.some((candidate) => taught.has(candidate))) continue;
-    }
-    return { source: tag + noisy, target: isoDate(day) };
+    if (isNew[slotOf(day)]) return { form, day };
   }
+}
+
+function drawExample(stream: RandomStream, split: DateSplit): DateExample {
+  const { form, day } = drawFormAndDay(stream, split);
+  const text = form.write(day);
+  // Without its tag a date in figures would, in the test, be no new text: another locale's form may be the same.
+  const mustHaveTag = needsTag(form, text, day) || (split === "test" && endsInYear(form, text));
+  const isTagged = mustHaveTag || (form.locale !== anyLocale && stream.uniform() < (endsInYear(form, text) ? helpfulTag : needlessTag));
+  const written = disturb(text, { isNumeric: form.isNumeric, locale: form.locale, stream });
+  return { source: isTagged ? `<${form.locale}> ${written}` : written, target: isoDate(day) };
 }
 
 const splitNumber: Readonly<Record<DateSplit, number>> = { train: 0, validation: 1, test: 2 };
 
 /**
- * Examples without end, in the order that the seed gives. The validation's are days never trained on; the test's are
- * such days in ways of writing never trained on. No test source occurs twice.
+ * Examples without end; number i is a function of (seed, split, i) alone. The validation's are days never trained on,
+ * the test's are such days in ways of writing never trained on.
  *
  * @example
  * const [first] = datesWithoutEnd({ seed: 1, split: "train" });
