@@ -1,6 +1,6 @@
 // How BLEU cuts text into words. A score can be compared only with scores of the same tokenizer, so these follow the
 // published definitions to the letter, their accidents included.
-import { squeezeSpaces } from "./whitespace.ts";
+import { squeezeSpaces, trim } from "./whitespace.ts";
 
 /** Rewrites shared by `13a` and `zh`: mteval-v13a's rules for Western languages, in their order. */
 function separatePunctuation(line: string): string {
@@ -51,7 +51,7 @@ export const bleuTokenizers = {
   char: (line: string) => [...line].join(" "),
 
   /** Chinese characters one by one, the rest as in mteval-v13a, but without its entities. */
-  zh: (line: string) => separatePunctuation(line.replace(chineseCharacters, " $& ")),
+  zh: (line: string) => separatePunctuation(trim(line).replace(chineseCharacters, " $& ")),
 } as const;
 
 export type BleuTokenizer = keyof typeof bleuTokenizers;

@@ -22,6 +22,8 @@ const smoothingDefaults = { none: undefined, floor: 0.1, "add-k": 1, exp: undefi
 /** What to do where no n-gram of an order matches (Chen and Cherry 2014; `floor`, `add-k`, `exp` are their methods 1, 2, 3). */
 export type BleuSmoothing = keyof typeof smoothingDefaults;
 
+export const bleuSmoothings = Object.keys(smoothingDefaults) as readonly BleuSmoothing[];
+
 export interface BleuOptions {
   lowercase?: boolean;
   tokenize?: BleuTokenizer;

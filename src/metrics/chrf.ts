@@ -128,7 +128,7 @@ export class Chrf implements Metric<ChrfCounts> {
     if (this.#options.epsSmoothing) return (100 * averaged) / orders;
     if (precisions + recalls === 0) return 0;
     const [precision, recall] = [precisions / effectiveOrders, recalls / effectiveOrders];
-    return (100 * ((1 + factor) * precision * recall)) / (factor * precision + recall);
+    return 100 * (((1 + factor) * precision * recall) / (factor * precision + recall));
   }
 
   #characters(line: string): string[] {

@@ -1,5 +1,5 @@
 // metrics: how good is a translation: strings in; a score, its signature and its counts out.
-export { Bleu, type BleuCounts, type BleuOptions, type BleuSmoothing } from "./bleu.ts";
+export { Bleu, bleuSmoothings, type BleuCounts, type BleuOptions, type BleuSmoothing } from "./bleu.ts";
 export { bleuTokenizers, type BleuTokenizer } from "./bleu-tokenizers.ts";
 export { Chrf, type ChrfCounts, type ChrfOptions } from "./chrf.ts";
 export { fixed } from "./fixed.ts";

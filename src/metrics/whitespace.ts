@@ -21,3 +21,10 @@ export function trimEnd(text: string): string {
   while (end > 0 && isSpace.test(text[end - 1]!)) end--;
   return text.slice(0, end);
 }
+
+/** The text without white space around it. */
+export function trim(text: string): string {
+  let start = 0;
+  while (start < text.length && isSpace.test(text[start]!)) start++;
+  return trimEnd(text.slice(start));
+}
