@@ -12,4 +12,4 @@ export { layerNorm, layerNormPlain, logSoftmax, softmax } from "./ops/normalizat
 export { logSumExp, max, mean } from "./ops/reduction.ts";
 export { customGradient } from "./ops/custom-gradient.ts";
 export { dropout, randomLabel } from "./ops/dropout.ts";
-export { linearCrossEntropy, type LinearCrossEntropyOptions } from "./ops/linear-cross-entropy.ts";
+export { linearCrossEntropy, type LinearCrossEntropy, type LinearCrossEntropyOptions } from "./ops/linear-cross-entropy.ts";
