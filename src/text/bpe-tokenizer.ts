@@ -18,7 +18,7 @@ export interface BpeOptions {
   merges?: number;
   /** Give every byte a token, so that nothing is unknown. */
   byteFallback?: boolean;
-  /** Share of the text's characters, 0 to 1, that get a token of their own; the rarest go without. All of them where bytes are no way out. */
+  /** Share of the text, 0 to 1, whose characters get tokens of their own: 0.9999, or all of it where bytes are no way out. The rarest go without. */
   characterCoverage?: number;
   /** Tokens of the user's own that are kept whole and skipped in decoding, such as languages' tags. Their ids follow `</s>`. */
   specialTokens?: readonly string[];
@@ -67,7 +67,7 @@ export class BpeTokenizer extends PieceTokenizer {
       vocabularySize,
       merges,
       byteFallback = true,
-      characterCoverage = byteFallback ? 0.9995 : 1,
+      characterCoverage = byteFallback ? 0.9999 : 1,
       specialTokens: own = [],
       splitPunctuation = true,
       minimumFrequency = 2,

@@ -40,7 +40,7 @@ export function looksLikeByte(token: string): boolean {
 /** Cuts a text at special tokens, leftmost first and of those the longest: odd places of the result hold the tokens. */
 export function specialTokenCutter(tokens: readonly string[]): (text: string) => string[] {
   const byLength = tokens.toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(${byLength.map((token) => token.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|")})`, "u");
+  const pattern = new RegExp(`(${byLength.map((token) => token.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|")})`, "u");
   return (text) => text.split(pattern);
 }
 
