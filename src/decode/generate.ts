@@ -5,7 +5,7 @@ import { beamSearch } from "./beam.ts";
 import { diverseBeamSearch } from "./diverse-beam.ts";
 import { greedySearch } from "./greedy.ts";
 import type { EarlyStopping } from "./n-best.ts";
-import { badWords, suppressed, suppressedFirst, wordBias } from "./processors/banned.ts";
+import { badWords, suppressed, suppressedAt, wordBias } from "./processors/banned.ts";
 import { epsilonCutoff, etaCutoff, nucleus, renormalised, temperature, topK, typical } from "./processors/filters.ts";
 import { forcedAt, forcedFirst, forcedLast } from "./processors/forced.ts";
 import { lengthDecay, minimumTokens } from "./processors/length.ts";
@@ -227,13 +227,20 @@ function processorsOf(config: GenerationConfig, { promptLength, maxTokens, ends,
   const minTokens = Math.max(config.min_length - promptLength, config.min_new_tokens ?? 0);
   if (minTokens > 0) list.push(minimumTokens(minTokens, ends));
   if (config.forced_bos_token_id !== null && promptLength === 1) list.push(forcedFirst(config.forced_bos_token_id));
-  for (const end of listOf(config.forced_eos_token_id).slice(0, 1)) list.push(forcedLast(end, maxTokens));
+  const [forcedEnd, ...others] = listOf(config.forced_eos_token_id);
+  if (others.length > 0) throw new ConfigError("forced_eos_token_id", "several forced ends are not offered. Give one.");
+  if (forcedEnd !== undefined) list.push(forcedLast(forcedEnd, maxTokens));
   if (config.exponential_decay_length_penalty !== null) {
     const [after, factor] = config.exponential_decay_length_penalty;
     list.push(lengthDecay({ after, factor, ends }));
   }
   if (config.suppress_tokens !== null) list.push(suppressed(config.suppress_tokens));
-  if (config.begin_suppress_tokens !== null) list.push(suppressedFirst(config.begin_suppress_tokens));
+  if (config.begin_suppress_tokens !== null) {
+    // "Begin" is after whatever is forced there.
+    const afterFirst = config.forced_bos_token_id !== null && promptLength === 1 ? 1 : 0;
+    const place = afterFirst + (config.forced_decoder_ids?.at(-1)?.[0] ?? 0);
+    list.push(suppressedAt(place, config.begin_suppress_tokens));
+  }
   if (config.forced_decoder_ids !== null) {
     const forced = config.forced_decoder_ids.map(([at, token]) => [at - promptLength, token] as const);
     list.push(forcedAt(new Map(forced.filter(([at]) => at >= 0))));

@@ -4,7 +4,7 @@ export { diverseBeamSearch, type DiverseBeamSearchOptions } from "./diverse-beam
 export { generate, type GenerateOptions, type GenerationConfig } from "./generate.ts";
 export { greedySearch, type GreedySearchOptions } from "./greedy.ts";
 export { type EarlyStopping } from "./n-best.ts";
-export { allowedTokens, badWords, suppressed, suppressedFirst, wordBias } from "./processors/banned.ts";
+export { allowedTokens, badWords, suppressed, suppressedAt, wordBias } from "./processors/banned.ts";
 export { epsilonCutoff, etaCutoff, nucleus, renormalised, temperature, topK, typical } from "./processors/filters.ts";
 export { forcedAt, forcedFirst, forcedLast, forcedPrefix } from "./processors/forced.ts";
 export { lengthDecay, minimumTokens, type LengthDecayOptions } from "./processors/length.ts";

@@ -10,10 +10,10 @@ export function suppressed(tokens: readonly number[]): ScoreProcessor {
   });
 }
 
-/** Forbids tokens as the first one generated. */
-export function suppressedFirst(tokens: readonly number[]): ScoreProcessor {
+/** Forbids tokens at one place, counted from 0 at the first generated one. */
+export function suppressedAt(place: number, tokens: readonly number[]): ScoreProcessor {
   return restriction(({ generated }, rules) => {
-    if (generated === 0) for (const token of tokens) rules.ban(token);
+    if (generated === place) for (const token of tokens) rules.ban(token);
   });
 }
 
