@@ -19,7 +19,11 @@ export {
   type Safetensors,
   type SafetensorsEntry,
   type SafetensorsHeader,
+  tensorboardOpening,
+  tensorboardResumption,
+  tensorboardScalars,
   toFloat32,
 } from "./index.ts";
 export { openSafetensors, SafetensorsFile, writeSafetensors } from "./safetensors.node.ts";
+export { TensorboardWriter, type TensorboardWriterOptions } from "./tensorboard.node.ts";
 export { syncFolder, writeAside } from "./write-aside.node.ts";

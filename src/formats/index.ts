@@ -1,4 +1,4 @@
-// formats: bytes in, plain objects out, and back: ONNX models and safetensors.
+// formats: bytes in, plain objects out, and back: ONNX models, safetensors, TensorBoard event records.
 export { float32FromBfloat16, float32FromFloat16, toFloat32 } from "./float16.ts";
 export {
   type OnnxAttribute,
@@ -13,3 +13,4 @@ export { decodeOnnx, type DecodeOnnxOptions } from "./onnx-decode.ts";
 export { encodeOnnx, type EncodeOnnxOptions } from "./onnx-encode.ts";
 export { decodeSafetensors, encodeSafetensors, type Safetensors } from "./safetensors.ts";
 export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors-header.ts";
+export { tensorboardOpening, tensorboardResumption, tensorboardScalars } from "./tensorboard.ts";

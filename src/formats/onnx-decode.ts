@@ -14,7 +14,15 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from "./generated/onnx_pb.ts";
-import { checkExternalData, type OnnxAttribute, type OnnxExternalData, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxValue } from "./onnx.ts";
+import {
+  checkExternalData,
+  type OnnxAttribute,
+  type OnnxExternalData,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValue,
+} from "./onnx.ts";
 import { onnxTypeOf } from "./onnx-encode.ts";
 import { tensorFromBytes } from "./tensor-bytes.ts";
 
@@ -39,7 +47,11 @@ export function decodeOnnx(bytes: Uint8Array, { place = "ONNX model", external }
   if (message.graph === undefined || message.irVersion === 0n) {
     throw new FormatError(place, "is not an ONNX model: it has no graph or no version of the format");
   }
-  if (message.functions.length > 0) throw new FormatError(place, `has ${message.functions.length} local functions, which are not supported. Inline them first.`);
+  if (message.functions.length > 0)
+    throw new FormatError(
+      place,
+      `has ${message.functions.length} local functions, which are not supported. Inline them first.`,
+    );
   return {
     graph: new GraphReader(place, external).graph(message.graph),
     opsets: Object.fromEntries(message.opsetImport.map((each) => [each.domain, safeInteger(each.version, place)])),
@@ -53,7 +65,10 @@ function parse(bytes: Uint8Array, place: string): ModelProto {
   try {
     return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (error) {
-    throw new FormatError(place, `is not an ONNX model or is cut short (${error instanceof Error ? error.message : String(error)})`);
+    throw new FormatError(
+      place,
+      `is not an ONNX model or is cut short (${error instanceof Error ? error.message : String(error)})`,
+    );
   }
 }
 
@@ -63,11 +78,14 @@ function entries(properties: readonly StringStringEntryProto[]): Record<string, 
 
 function safeInteger(value: bigint, place: string): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new FormatError(place, `${value} is beyond the whole numbers a double holds`);
+  if (!Number.isSafeInteger(number))
+    throw new FormatError(place, `${value} is beyond the whole numbers a double holds`);
   return number;
 }
 
-const dtypeOf: ReadonlyMap<number, DType> = new Map(Object.entries(onnxTypeOf).map(([dtype, number]) => [number, dtype as DType]));
+const dtypeOf: ReadonlyMap<number, DType> = new Map(
+  Object.entries(onnxTypeOf).map(([dtype, number]) => [number, dtype as DType]),
+);
 
 function dtype(number: number, place: string): DType {
   const known = dtypeOf.get(number);
@@ -89,21 +107,30 @@ class GraphReader {
   }
 
   graph(message: GraphProto): OnnxGraph {
-    if (message.sparseInitializer.length > 0) throw new FormatError(`${this.#place}, graph "${message.name}"`, "has sparse initializers, which are not supported");
+    if (message.sparseInitializer.length > 0)
+      throw new FormatError(
+        `${this.#place}, graph "${message.name}"`,
+        "has sparse initializers, which are not supported",
+      );
     return {
       name: message.name,
       inputs: message.input.map((value) => this.#value(value)),
       outputs: message.output.map((value) => this.#value(value)),
-      initializers: message.initializer.map((each) => ({ name: each.name, tensor: this.#tensor(each, `${this.#place}, initializer "${each.name}"`) })),
+      initializers: message.initializer.map((each) => ({
+        name: each.name,
+        tensor: this.#tensor(each, `${this.#place}, initializer "${each.name}"`),
+      })),
       nodes: message.node.map((node) => this.#node(node)),
     };
   }
 
   #value({ name, type }: ValueInfoProto): OnnxValue {
     const place = `${this.#place}, value "${name}"`;
-    if (type?.value.case !== "tensorType") throw new FormatError(place, `is of type ${type?.value.case ?? "unknown"}, only tensors are supported`);
+    if (type?.value.case !== "tensorType")
+      throw new FormatError(place, `is of type ${type?.value.case ?? "unknown"}, only tensors are supported`);
     const { elemType, shape } = type.value.value;
-    if (shape === undefined) throw new FormatError(place, "declares no shape. Run ONNX's shape inference over the model first.");
+    if (shape === undefined)
+      throw new FormatError(place, "declares no shape. Run ONNX's shape inference over the model first.");
     return {
       name,
       dtype: dtype(elemType, place),
@@ -164,16 +191,33 @@ class GraphReader {
     if (message.segment !== undefined) throw new FormatError(place, "is stored in segments, which are not supported");
     const type = dtype(message.dataType, place);
     const dims = message.dims.map((dim) => size(dim, place));
-    if (message.dataLocation === DataLocation.EXTERNAL) return tensorFromBytes(type, dims, this.#externalBytes(message, dims, type, place), place);
-    const typed = [message.floatData, message.doubleData, message.int32Data, message.int64Data, message.uint64Data].find((values) => values.length > 0);
-    return typed === undefined ? tensorFromBytes(type, dims, message.rawData, place) : typedTensor(type, dims, typed, place);
+    if (message.dataLocation === DataLocation.EXTERNAL)
+      return tensorFromBytes(type, dims, this.#externalBytes(message, dims, type, place), place);
+    const typed = [
+      message.floatData,
+      message.doubleData,
+      message.int32Data,
+      message.int64Data,
+      message.uint64Data,
+    ].find((values) => values.length > 0);
+    return typed === undefined
+      ? tensorFromBytes(type, dims, message.rawData, place)
+      : typedTensor(type, dims, typed, place);
   }
 
   #externalBytes(message: TensorProto, dims: readonly number[], type: DType, place: string): Uint8Array {
     const { location = "", offset = "0", length } = entries(message.externalData);
-    const where = { location, offset: Number(offset), length: length === undefined ? elementCount(dims) * allocate(type, 0).BYTES_PER_ELEMENT : Number(length) };
+    const where = {
+      location,
+      offset: Number(offset),
+      length: length === undefined ? elementCount(dims) * allocate(type, 0).BYTES_PER_ELEMENT : Number(length),
+    };
     checkExternalData(where, place);
-    if (this.#external === undefined) throw new FormatError(place, `its data lies outside the model, in "${location}", and no way to read that was given`);
+    if (this.#external === undefined)
+      throw new FormatError(
+        place,
+        `its data lies outside the model, in "${location}", and no way to read that was given`,
+      );
     return this.#external(where);
   }
 }
@@ -192,9 +236,15 @@ function text(bytes: Uint8Array, place: string): string {
 }
 
 /** Values that a writer put into the typed fields instead of raw data: one number an element; 16-bit floats as their bits. */
-function typedTensor(type: DType, dims: readonly number[], values: readonly (number | bigint)[], place: string): HostTensor {
+function typedTensor(
+  type: DType,
+  dims: readonly number[],
+  values: readonly (number | bigint)[],
+  place: string,
+): HostTensor {
   const count = elementCount(dims);
-  if (values.length !== count) throw new FormatError(place, `${type} [${dims.join(", ")}] wants ${count} elements, ${values.length} are stored`);
+  if (values.length !== count)
+    throw new FormatError(place, `${type} [${dims.join(", ")}] wants ${count} elements, ${values.length} are stored`);
   const data = allocate(type, count);
   for (let i = 0; i < count; i++) data[i] = type === "int64" ? BigInt(values[i]!) : Number(values[i]);
   return { dtype: type, dims, data };

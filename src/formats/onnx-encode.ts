@@ -14,7 +14,15 @@ import {
   TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./generated/onnx_pb.ts";
-import { checkExternalData, type OnnxAttribute, type OnnxExternalData, type OnnxGraph, type OnnxModel, type OnnxNode, type OnnxValue } from "./onnx.ts";
+import {
+  checkExternalData,
+  type OnnxAttribute,
+  type OnnxExternalData,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValue,
+} from "./onnx.ts";
 import { bytesOfTensor } from "./tensor-bytes.ts";
 
 /** ONNX's number for each of our element types. */
@@ -61,7 +69,10 @@ export function encodeOnnx(model: OnnxModel, { external }: EncodeOnnxOptions = {
     ModelProtoSchema,
     create(ModelProtoSchema, {
       irVersion: integer(irVersion, "irVersion"),
-      opsetImport: Object.entries(opsets).map(([domain, number]) => ({ domain, version: integer(number, `operator set "${domain}"`) })),
+      opsetImport: Object.entries(opsets).map(([domain, number]) => ({
+        domain,
+        version: integer(number, `operator set "${domain}"`),
+      })),
       producerName: producer.name,
       producerVersion: producer.version,
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
@@ -78,10 +89,16 @@ export function encodeOnnx(model: OnnxModel, { external }: EncodeOnnxOptions = {
     const where = external?.(name);
     if (where === undefined) {
       const head = toBinary(TensorProtoSchema, create(TensorProtoSchema, { name, ...tensorHead(tensor, place) }));
-      graphChunks.push(...lengthDelimited(GraphProtoSchema.field.initializer.number, [head, ...lengthDelimited(TensorProtoSchema.field.rawData.number, [bytes])]));
+      graphChunks.push(
+        ...lengthDelimited(GraphProtoSchema.field.initializer.number, [
+          head,
+          ...lengthDelimited(TensorProtoSchema.field.rawData.number, [bytes]),
+        ]),
+      );
     } else {
       checkExternalData(where, place);
-      if (where.length !== bytes.byteLength) throw new FormatError(place, `external data of ${where.length} bytes for a tensor of ${bytes.byteLength}`);
+      if (where.length !== bytes.byteLength)
+        throw new FormatError(place, `external data of ${where.length} bytes for a tensor of ${bytes.byteLength}`);
       const message = create(TensorProtoSchema, {
         name,
         ...tensorHead(tensor, place),
@@ -92,14 +109,19 @@ export function encodeOnnx(model: OnnxModel, { external }: EncodeOnnxOptions = {
           { key: "length", value: String(where.length) },
         ],
       });
-      graphChunks.push(...lengthDelimited(GraphProtoSchema.field.initializer.number, [toBinary(TensorProtoSchema, message)]));
+      graphChunks.push(
+        ...lengthDelimited(GraphProtoSchema.field.initializer.number, [toBinary(TensorProtoSchema, message)]),
+      );
     }
   }
 
   const chunks = [modelHead, ...lengthDelimited(ModelProtoSchema.field.graph.number, graphChunks)];
   const total = byteCount(chunks);
   if (total > maximumModelBytes) {
-    throw new FormatError(`graph "${graph.name}"`, `${total} bytes are more than a Protobuf file can hold (2 GiB). Feed the weights as inputs or store them as external data.`);
+    throw new FormatError(
+      `graph "${graph.name}"`,
+      `${total} bytes are more than a Protobuf file can hold (2 GiB). Feed the weights as inputs or store them as external data.`,
+    );
   }
   const bytes = new Uint8Array(total);
   let position = 0;
@@ -121,12 +143,14 @@ function lengthDelimited(field: number, chunks: readonly Uint8Array[]): Uint8Arr
 }
 
 function integer(value: number | bigint, place: string): bigint {
-  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new FormatError(place, `wants a whole number, got ${value}`);
+  if (typeof value === "number" && !Number.isSafeInteger(value))
+    throw new FormatError(place, `wants a whole number, got ${value}`);
   return BigInt.asIntN(64, BigInt(value));
 }
 
 function float(value: number, place: string): number {
-  if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) throw new FormatError(place, `${value} is out of float32's range`);
+  if (Number.isFinite(value) && !Number.isFinite(Math.fround(value)))
+    throw new FormatError(place, `${value} is out of float32's range`);
   return value;
 }
 
@@ -135,7 +159,11 @@ function tensorHead({ dtype, dims }: HostTensor, place: string) {
 }
 
 function tensorMessage(tensor: HostTensor, place: string, name = ""): TensorProto {
-  return create(TensorProtoSchema, { ...tensorHead(tensor, place), ...(name === "" ? {} : { name }), rawData: bytesOfTensor(tensor, place) });
+  return create(TensorProtoSchema, {
+    ...tensorHead(tensor, place),
+    ...(name === "" ? {} : { name }),
+    rawData: bytesOfTensor(tensor, place),
+  });
 }
 
 function graphMessage({ name, inputs, outputs, nodes }: OnnxGraph): MessageInitShape<typeof GraphProtoSchema> {
@@ -151,7 +179,14 @@ function valueMessage({ name, dtype, dims }: OnnxValue): MessageInitShape<typeof
   return { name, type: { value: { case: "tensorType", value: { elemType: onnxTypeOf[dtype], shape: { dim } } } } };
 }
 
-function nodeMessage({ op, domain = "", name = "", inputs, outputs, attributes = {} }: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
+function nodeMessage({
+  op,
+  domain = "",
+  name = "",
+  inputs,
+  outputs,
+  attributes = {},
+}: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
   return {
     opType: op,
     // Fields left out take no bytes.
@@ -159,21 +194,32 @@ function nodeMessage({ op, domain = "", name = "", inputs, outputs, attributes =
     ...(name === "" ? {} : { name }),
     input: [...inputs],
     output: [...outputs],
-    attribute: Object.entries(attributes).map(([key, value]) => attributeMessage(key, value, `${op} ${name === "" ? `→ ${outputs[0]}` : `"${name}"`}, attribute "${key}"`)),
+    attribute: Object.entries(attributes).map(([key, value]) =>
+      attributeMessage(key, value, `${op} ${name === "" ? `→ ${outputs[0]}` : `"${name}"`}, attribute "${key}"`),
+    ),
   };
 }
 
 const utf8 = new TextEncoder();
 
-function attributeMessage(name: string, attribute: OnnxAttribute, place: string): MessageInitShape<typeof AttributeProtoSchema> {
+function attributeMessage(
+  name: string,
+  attribute: OnnxAttribute,
+  place: string,
+): MessageInitShape<typeof AttributeProtoSchema> {
   if ("int" in attribute) return { name, type: AttributeType.INT, i: integer(attribute.int, place) };
   if ("float" in attribute) return { name, type: AttributeType.FLOAT, f: float(attribute.float, place) };
   if ("string" in attribute) return { name, type: AttributeType.STRING, s: utf8.encode(attribute.string) };
-  if ("ints" in attribute) return { name, type: AttributeType.INTS, ints: attribute.ints.map((value) => integer(value, place)) };
-  if ("floats" in attribute) return { name, type: AttributeType.FLOATS, floats: attribute.floats.map((value) => float(value, place)) };
-  if ("strings" in attribute) return { name, type: AttributeType.STRINGS, strings: attribute.strings.map((value) => utf8.encode(value)) };
+  if ("ints" in attribute)
+    return { name, type: AttributeType.INTS, ints: attribute.ints.map((value) => integer(value, place)) };
+  if ("floats" in attribute)
+    return { name, type: AttributeType.FLOATS, floats: attribute.floats.map((value) => float(value, place)) };
+  if ("strings" in attribute)
+    return { name, type: AttributeType.STRINGS, strings: attribute.strings.map((value) => utf8.encode(value)) };
   if ("tensor" in attribute) return { name, type: AttributeType.TENSOR, t: tensorMessage(attribute.tensor, place) };
   const { graph } = attribute;
-  const initializer = graph.initializers.map((each) => tensorMessage(each.tensor, `${place}, initializer "${each.name}"`, each.name));
+  const initializer = graph.initializers.map((each) =>
+    tensorMessage(each.tensor, `${place}, initializer "${each.name}"`, each.name),
+  );
   return { name, type: AttributeType.GRAPH, g: { ...graphMessage(graph), initializer } };
 }

@@ -69,9 +69,16 @@ export interface OnnxExternalData {
 export function checkExternalData({ location, offset, length }: OnnxExternalData, place: string): void {
   const parts = location.split(/[/\\]/);
   if (parts.some((part) => part === "" || part === "." || part === "..") || /[\0:]/.test(location)) {
-    throw new FormatError(place, `external data location "${location}" must be a path inside the model's folder, without ".." or a leading "/"`);
+    throw new FormatError(
+      place,
+      `external data location "${location}" must be a path inside the model's folder, without ".." or a leading "/"`,
+    );
   }
-  for (const [what, bytes] of [["offset", offset], ["length", length]] as const) {
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new FormatError(place, `external data ${what} must be a number of bytes, not ${bytes}`);
+  for (const [what, bytes] of [
+    ["offset", offset],
+    ["length", length],
+  ] as const) {
+    if (!Number.isSafeInteger(bytes) || bytes < 0)
+      throw new FormatError(place, `external data ${what} must be a number of bytes, not ${bytes}`);
   }
 }

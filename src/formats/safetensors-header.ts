@@ -16,7 +16,9 @@ export const safetensorsTypeOf: Readonly<Record<DType, string>> = {
   uint8: "U8",
   bool: "BOOL",
 };
-const dtypeOf: ReadonlyMap<unknown, DType> = new Map(Object.entries(safetensorsTypeOf).map(([dtype, name]) => [name, dtype as DType]));
+const dtypeOf: ReadonlyMap<unknown, DType> = new Map(
+  Object.entries(safetensorsTypeOf).map(([dtype, name]) => [name, dtype as DType]),
+);
 
 /** Bytes of the length field that opens the file. */
 export const lengthBytes = 8;
@@ -41,14 +43,24 @@ export interface SafetensorsHeader {
 /** How many bytes length field and header take together, from the first 8 bytes of a file of `fileBytes`. */
 export function safetensorsHeaderBytes(start: Uint8Array, fileBytes: number, place: string): number {
   if (start.byteLength < lengthBytes || fileBytes < lengthBytes) {
-    throw new FormatError(place, `is not a safetensors file: it has ${fileBytes} bytes, and 8 give the header's length alone`);
+    throw new FormatError(
+      place,
+      `is not a safetensors file: it has ${fileBytes} bytes, and 8 give the header's length alone`,
+    );
   }
   const length = new DataView(start.buffer, start.byteOffset, lengthBytes).getBigUint64(0, true);
   if (length > BigInt(maximumHeaderBytes)) {
-    throw new FormatError(place, `is not a safetensors file: it claims a header of ${length} bytes, ${maximumHeaderBytes} are the most`);
+    throw new FormatError(
+      place,
+      `is not a safetensors file: it claims a header of ${length} bytes, ${maximumHeaderBytes} are the most`,
+    );
   }
   const bytes = lengthBytes + Number(length);
-  if (bytes > fileBytes) throw new FormatError(place, `claims a header of ${length} bytes and has ${fileBytes - lengthBytes} after the length. Was it cut short?`);
+  if (bytes > fileBytes)
+    throw new FormatError(
+      place,
+      `claims a header of ${length} bytes and has ${fileBytes - lengthBytes} after the length. Was it cut short?`,
+    );
   return bytes;
 }
 
@@ -65,9 +77,12 @@ export function readSafetensorsHeader(
   { place = "safetensors file", fileBytes = bytes.byteLength }: { place?: string; fileBytes?: number } = {},
 ): SafetensorsHeader {
   const dataStart = safetensorsHeaderBytes(bytes, fileBytes, place);
-  if (bytes.byteLength < dataStart) throw new FormatError(place, `header of ${dataStart} bytes, of which ${bytes.byteLength} were given`);
+  if (bytes.byteLength < dataStart)
+    throw new FormatError(place, `header of ${dataStart} bytes, of which ${bytes.byteLength} were given`);
   const { __metadata__: metadata = {}, ...described } = parseObject(bytes.subarray(lengthBytes, dataStart), place);
-  const entries = Object.entries(described).map(([name, description]) => [name, readEntry(description, dataStart, `${place}, tensor "${name}"`)] as const);
+  const entries = Object.entries(described).map(
+    ([name, description]) => [name, readEntry(description, dataStart, `${place}, tensor "${name}"`)] as const,
+  );
   entries.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   checkLayout(entries, dataStart, fileBytes, place);
   return { tensors: new Map(entries), metadata: readMetadata(metadata, place) };
@@ -109,24 +124,44 @@ function readEntry(description: unknown, dataStart: number, place: string): Safe
   const unknown = Object.keys(rest)[0];
   if (unknown !== undefined) throw new FormatError(place, `has an unknown key "${unknown}"`);
   const dtype = dtypeOf.get(type);
-  if (dtype === undefined) throw new FormatError(place, `dtype ${JSON.stringify(type)} is not supported; ${[...dtypeOf.keys()].join(", ")} are`);
+  if (dtype === undefined)
+    throw new FormatError(
+      place,
+      `dtype ${JSON.stringify(type)} is not supported; ${[...dtypeOf.keys()].join(", ")} are`,
+    );
   if (!isSizes(dims)) throw new FormatError(place, `shape must be a list of sizes, got ${JSON.stringify(dims)}`);
-  if (!isSizes(offsets) || offsets.length !== 2) throw new FormatError(place, `data_offsets must be two positions, got ${JSON.stringify(offsets)}`);
+  if (!isSizes(offsets) || offsets.length !== 2)
+    throw new FormatError(place, `data_offsets must be two positions, got ${JSON.stringify(offsets)}`);
   const [begin, end] = offsets as [number, number];
   const wanted = elementCount(dims) * bytesPerElement(dtype);
   if (!Number.isSafeInteger(wanted) || end - begin !== wanted) {
-    throw new FormatError(place, `${dtype} [${dims.join(", ")}] takes ${wanted} bytes, data_offsets [${begin}, ${end}] hold ${end - begin}`);
+    throw new FormatError(
+      place,
+      `${dtype} [${dims.join(", ")}] takes ${wanted} bytes, data_offsets [${begin}, ${end}] hold ${end - begin}`,
+    );
   }
   return { dtype, dims, begin: dataStart + begin, end: dataStart + end };
 }
 
-function checkLayout(entries: readonly (readonly [string, SafetensorsEntry])[], dataStart: number, fileBytes: number, place: string): void {
+function checkLayout(
+  entries: readonly (readonly [string, SafetensorsEntry])[],
+  dataStart: number,
+  fileBytes: number,
+  place: string,
+): void {
   let position = dataStart;
   for (const [name, { begin, end }] of entries) {
-    if (begin < position) throw new FormatError(`${place}, tensor "${name}"`, `overlaps the tensor before it by ${position - begin} bytes`);
-    if (begin > position) throw new FormatError(`${place}, tensor "${name}"`, `${begin - position} bytes before it belong to no tensor`);
-    if (end > fileBytes) throw new FormatError(`${place}, tensor "${name}"`, `reaches to byte ${end}, the file ends at ${fileBytes}. Was it cut short?`);
+    if (begin < position)
+      throw new FormatError(`${place}, tensor "${name}"`, `overlaps the tensor before it by ${position - begin} bytes`);
+    if (begin > position)
+      throw new FormatError(`${place}, tensor "${name}"`, `${begin - position} bytes before it belong to no tensor`);
+    if (end > fileBytes)
+      throw new FormatError(
+        `${place}, tensor "${name}"`,
+        `reaches to byte ${end}, the file ends at ${fileBytes}. Was it cut short?`,
+      );
     position = end;
   }
-  if (position !== fileBytes) throw new FormatError(place, `${fileBytes - position} bytes after the last tensor belong to none`);
+  if (position !== fileBytes)
+    throw new FormatError(place, `${fileBytes - position} bytes after the last tensor belong to none`);
 }

@@ -2,7 +2,12 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { FormatError, type HostTensor } from "../base/index.ts";
 import { encodeSafetensors } from "./safetensors.ts";
-import { lengthBytes, readSafetensorsHeader, safetensorsHeaderBytes, type SafetensorsHeader } from "./safetensors-header.ts";
+import {
+  lengthBytes,
+  readSafetensorsHeader,
+  safetensorsHeaderBytes,
+  type SafetensorsHeader,
+} from "./safetensors-header.ts";
 import { tensorFromBytes } from "./tensor-bytes.ts";
 import { writeAside } from "./write-aside.node.ts";
 
@@ -26,7 +31,8 @@ export class SafetensorsFile implements AsyncDisposable {
   async read(name: string): Promise<HostTensor> {
     const place = `${this.path}, tensor "${name}"`;
     const entry = this.header.tensors.get(name);
-    if (entry === undefined) throw new FormatError(place, `is not in the file, which holds ${this.header.tensors.size} tensors`);
+    if (entry === undefined)
+      throw new FormatError(place, `is not in the file, which holds ${this.header.tensors.size} tensors`);
     const { dtype, dims, begin, end } = entry;
     return tensorFromBytes(dtype, dims, await readAt(this.#file, begin, end - begin, place), place);
   }
@@ -62,9 +68,10 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 async function readAt(file: FileHandle, begin: number, length: number, place: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(bytes, done, Math.min(bytesPerRead, length - done), begin + done);
-    if (bytesRead === 0) throw new FormatError(place, `the file ended after ${done} of ${length} bytes: it shrank while it was read`);
+    if (bytesRead === 0)
+      throw new FormatError(place, `the file ended after ${done} of ${length} bytes: it shrank while it was read`);
     done += bytesRead;
   }
   return bytes;

@@ -15,7 +15,10 @@ export interface Safetensors {
  * @example
  * const { tensors } = decodeSafetensors(bytes, { place: "model.safetensors" });
  */
-export function decodeSafetensors(bytes: Uint8Array, { place = "safetensors file" }: { place?: string } = {}): Safetensors {
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  { place = "safetensors file" }: { place?: string } = {},
+): Safetensors {
   const header = readSafetensorsHeader(bytes, { place });
   const tensors = new Map<string, HostTensor>();
   for (const [name, { dtype, dims, begin, end }] of header.tensors) {
@@ -42,15 +45,27 @@ export function encodeSafetensors(
   let position = 0;
   for (const [name, tensor] of sorted) {
     const place = `tensor "${name}"`;
-    if (names.has(name)) throw new FormatError(place, name === "__metadata__" ? "this name is the format's own" : "is given twice");
+    if (names.has(name))
+      throw new FormatError(place, name === "__metadata__" ? "this name is the format's own" : "is given twice");
     names.add(name);
     const bytes = bytesOfTensor(tensor, place);
-    header.push([name, { dtype: safetensorsTypeOf[tensor.dtype], shape: tensor.dims, data_offsets: [position, (position += bytes.byteLength)] }]);
+    header.push([
+      name,
+      {
+        dtype: safetensorsTypeOf[tensor.dtype],
+        shape: tensor.dims,
+        data_offsets: [position, (position += bytes.byteLength)],
+      },
+    ]);
     pieces.push(bytes);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const padded = Math.ceil(json.byteLength / 8) * 8;
-  if (padded > maximumHeaderBytes) throw new FormatError("safetensors header", `${padded} bytes of names and metadata, ${maximumHeaderBytes} are the most`);
+  if (padded > maximumHeaderBytes)
+    throw new FormatError(
+      "safetensors header",
+      `${padded} bytes of names and metadata, ${maximumHeaderBytes} are the most`,
+    );
   const head = new Uint8Array(lengthBytes + padded).fill(0x20); // spaces
   new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
   head.set(json, lengthBytes);

@@ -13,10 +13,16 @@ export function bytesOfTensor(tensor: HostTensor, place: string): Uint8Array {
   requireLittleEndian(place);
   const { dtype, dims, data } = tensor;
   if (data.length !== elementCount(dims)) {
-    throw new FormatError(place, `dims [${dims.join(", ")}] want ${elementCount(dims)} elements, the data has ${data.length}`);
+    throw new FormatError(
+      place,
+      `dims [${dims.join(", ")}] want ${elementCount(dims)} elements, the data has ${data.length}`,
+    );
   }
   if (data.BYTES_PER_ELEMENT !== bytesPerElement(dtype)) {
-    throw new FormatError(place, `${dtype} takes ${bytesPerElement(dtype)} bytes an element, the data array has ${data.BYTES_PER_ELEMENT}`);
+    throw new FormatError(
+      place,
+      `${dtype} takes ${bytesPerElement(dtype)} bytes an element, the data array has ${data.BYTES_PER_ELEMENT}`,
+    );
   }
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
@@ -27,7 +33,10 @@ export function tensorFromBytes(dtype: DType, dims: readonly number[], bytes: Ui
   const count = elementCount(dims);
   const size = bytesPerElement(dtype);
   if (!Number.isSafeInteger(count * size) || bytes.byteLength !== count * size) {
-    throw new FormatError(place, `${dtype} [${dims.join(", ")}] takes ${count * size} bytes, ${bytes.byteLength} are stored`);
+    throw new FormatError(
+      place,
+      `${dtype} [${dims.join(", ")}] takes ${count * size} bytes, ${bytes.byteLength} are stored`,
+    );
   }
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   return { dtype, dims, data: viewOver(dtype, aligned.buffer, aligned.byteOffset, count) };

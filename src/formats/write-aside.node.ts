@@ -14,7 +14,10 @@ const bytesPerWrite = 2 ** 26;
  * @example
  * await writeAside("state.json", [new TextEncoder().encode("{}")]);
  */
-export async function writeAside(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeAside(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const aside = join(dirname(path), `.tmp-${basename(path)}-${randomUUID()}`);
   try {
     const file = await open(aside, "wx");
@@ -33,7 +36,7 @@ export async function writeAside(path: string, pieces: Iterable<Uint8Array> | As
 }
 
 async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
-  for (let position = 0; position < piece.byteLength; ) {
+  for (let position = 0; position < piece.byteLength;) {
     const { bytesWritten } = await file.write(piece, position, Math.min(bytesPerWrite, piece.byteLength - position));
     position += bytesWritten;
   }

@@ -30,5 +30,7 @@ test("toFloat32 passes float32 through and refuses integers by name", () => {
   expect(toFloat32(same, "w").data).toBe(same.data);
   expect(toFloat32(hostTensor("float16", [2], [0x3c00, 0xc000]), "w")).toEqual(hostTensor("float32", [2], [1, -2]));
   expect(toFloat32(hostTensor("bfloat16", [1], [0x3f80]), "w")).toEqual(hostTensor("float32", [1], [1]));
-  expect(() => toFloat32(hostTensor("int64", [1], [1]), 'm.safetensors, tensor "w"')).toThrow('m.safetensors, tensor "w": float32, float16 or bfloat16 was wanted, got int64');
+  expect(() => toFloat32(hostTensor("int64", [1], [1]), 'm.safetensors, tensor "w"')).toThrow(
+    'm.safetensors, tensor "w": float32, float16 or bfloat16 was wanted, got int64',
+  );
 });

@@ -27,10 +27,21 @@ function linear(): OnnxGraph {
 
 function withNode(attributes: Record<string, OnnxAttribute>): OnnxModel {
   const graph = linear();
-  return { opsets, graph: { ...graph, nodes: [{ op: "Some", domain: "com.microsoft", name: "one", inputs: ["x", "", "w"], outputs: ["y"], attributes }] } };
+  return {
+    opsets,
+    graph: {
+      ...graph,
+      nodes: [{ op: "Some", domain: "com.microsoft", name: "one", inputs: ["x", "", "w"], outputs: ["y"], attributes }],
+    },
+  };
 }
 
-const written = (model: OnnxModel): OnnxModel => ({ ...model, irVersion: 10, producer: { name: "heddle", version }, metadata: model.metadata ?? {} });
+const written = (model: OnnxModel): OnnxModel => ({
+  ...model,
+  irVersion: 10,
+  producer: { name: "heddle", version },
+  metadata: model.metadata ?? {},
+});
 
 describe("a model comes back from its bytes as it went in", () => {
   test("graph, symbolic and unknown dimensions, operator sets, metadata", () => {
@@ -55,7 +66,9 @@ describe("a model comes back from its bytes as it went in", () => {
     ["graph", { graph: linear() }],
   ];
   test.each(attributes)("an attribute: %s", (_, attribute) => {
-    expect(decodeOnnx(encodeOnnx(withNode({ one: attribute, other: { int: 1 } })))).toEqual(written(withNode({ one: attribute, other: { int: 1 } })));
+    expect(decodeOnnx(encodeOnnx(withNode({ one: attribute, other: { int: 1 } })))).toEqual(
+      written(withNode({ one: attribute, other: { int: 1 } })),
+    );
   });
 
   const tensors: HostTensor[] = [
@@ -84,7 +97,10 @@ describe("a model comes back from its bytes as it went in", () => {
         const graph: OnnxGraph = {
           ...linear(),
           inputs: [{ name: axis, dtype: "bool", dims: [axis, 0, 2 ** 40] }],
-          initializers: initializers.map((each) => ({ name: each.name, tensor: { dtype: "float32", dims: [each.values.length], data: each.values } })),
+          initializers: initializers.map((each) => ({
+            name: each.name,
+            tensor: { dtype: "float32", dims: [each.values.length], data: each.values },
+          })),
         };
         expect(decodeOnnx(encodeOnnx({ opsets, graph })).graph).toEqual(graph);
       }),
@@ -93,7 +109,10 @@ describe("a model comes back from its bytes as it went in", () => {
 
   test("a tensor that views the middle of a buffer writes only its own part", () => {
     const data = new Float32Array([9, 1, 2, 9]).subarray(1, 3);
-    const graph = { ...linear(), initializers: [{ name: "t", tensor: { dtype: "float32", dims: [2], data } as const }] };
+    const graph = {
+      ...linear(),
+      initializers: [{ name: "t", tensor: { dtype: "float32", dims: [2], data } as const }],
+    };
     expect([...decodeOnnx(encodeOnnx({ opsets, graph })).graph.initializers[0]!.tensor.data]).toEqual([1, 2]);
   });
 });
@@ -130,11 +149,20 @@ describe("ONNX Runtime", () => {
       ],
       outputs: [{ name: "y", dtype: "float32", dims: ["n"] }],
       initializers: [],
-      nodes: [{ op: "If", inputs: ["which"], outputs: ["y"], attributes: { then_branch: { graph: then }, else_branch: { graph: otherwise } } }],
+      nodes: [
+        {
+          op: "If",
+          inputs: ["which"],
+          outputs: ["y"],
+          attributes: { then_branch: { graph: then }, else_branch: { graph: otherwise } },
+        },
+      ],
     };
     const session = await runtime.InferenceSession.create(encodeOnnx({ opsets, graph }));
     const x = new runtime.Tensor("float32", [-4, 8], [2]);
-    const run = async (which: boolean) => [...((await session.run({ x, which: new runtime.Tensor("bool", [which], []) })).y!.data as Float32Array)];
+    const run = async (which: boolean) => [
+      ...((await session.run({ x, which: new runtime.Tensor("bool", [which], []) })).y!.data as Float32Array),
+    ];
     expect(await run(true)).toEqual([-4, 6]);
     expect(await run(false)).toEqual([-2, 8]);
     await session.release();
@@ -144,47 +172,86 @@ describe("ONNX Runtime", () => {
     const graph = linear();
     const file = new Uint8Array(64);
     file.set(new Uint8Array((graph.initializers[0]!.tensor.data as Float32Array).buffer), 16);
-    const bytes = encodeOnnx({ opsets, graph }, { external: (name) => (name === "w" ? { location: "weights/w.bin", offset: 16, length: 24 } : undefined) });
-    const session = await runtime.InferenceSession.create(bytes, { externalData: [{ path: "weights/w.bin", data: file }] });
+    const bytes = encodeOnnx(
+      { opsets, graph },
+      { external: (name) => (name === "w" ? { location: "weights/w.bin", offset: 16, length: 24 } : undefined) },
+    );
+    const session = await runtime.InferenceSession.create(bytes, {
+      externalData: [{ path: "weights/w.bin", data: file }],
+    });
     const { y } = await session.run({ x: new runtime.Tensor("float32", [1, 1], [1, 2]) });
     expect([...(y!.data as Float32Array)]).toEqual([15, 27, 39]);
     await session.release();
-    expect(decodeOnnx(bytes, { external: ({ offset, length }) => file.subarray(offset, offset + length) }).graph).toEqual(graph);
-    expect(() => decodeOnnx(bytes, { place: "model.onnx" })).toThrow('model.onnx, initializer "w": its data lies outside the model, in "weights/w.bin"');
+    expect(
+      decodeOnnx(bytes, { external: ({ offset, length }) => file.subarray(offset, offset + length) }).graph,
+    ).toEqual(graph);
+    expect(() => decodeOnnx(bytes, { place: "model.onnx" })).toThrow(
+      'model.onnx, initializer "w": its data lies outside the model, in "weights/w.bin"',
+    );
   });
 });
 
-test.each(["../w.bin", "/etc/w.bin", "a/../../w.bin", "..\\w.bin", "C:\\w.bin", "file:w.bin", "", "a//b", "./w.bin"])("external data at %j is refused", (location) => {
-  expect(() => encodeOnnx({ opsets, graph: linear() }, { external: () => ({ location, offset: 0, length: 24 }) })).toThrow(/initializer "w": external data location/);
-});
+test.each(["../w.bin", "/etc/w.bin", "a/../../w.bin", "..\\w.bin", "C:\\w.bin", "file:w.bin", "", "a//b", "./w.bin"])(
+  "external data at %j is refused",
+  (location) => {
+    expect(() =>
+      encodeOnnx({ opsets, graph: linear() }, { external: () => ({ location, offset: 0, length: 24 }) }),
+    ).toThrow(/initializer "w": external data location/);
+  },
+);
 
 test("external data of the wrong length is refused", () => {
-  expect(() => encodeOnnx({ opsets, graph: linear() }, { external: () => ({ location: "w", offset: 0, length: 23 }) })).toThrow(
-    'initializer "w": external data of 23 bytes for a tensor of 24',
-  );
+  expect(() =>
+    encodeOnnx({ opsets, graph: linear() }, { external: () => ({ location: "w", offset: 0, length: 23 }) }),
+  ).toThrow('initializer "w": external data of 23 bytes for a tensor of 24');
 });
 
 describe("what cannot be written is refused by name", () => {
   const cases: [Record<string, OnnxAttribute>, string][] = [
     [{ axis: { int: 1.5 } }, 'Some "one", attribute "axis": wants a whole number, got 1.5'],
     [{ scale: { float: 1e39 } }, 'Some "one", attribute "scale": 1e+39 is out of float32\'s range'],
-    [{ value: { tensor: { dtype: "float32", dims: [3], data: new Float32Array(2) } } }, 'attribute "value": dims [3] want 3 elements, the data has 2'],
+    [
+      { value: { tensor: { dtype: "float32", dims: [3], data: new Float32Array(2) } } },
+      'attribute "value": dims [3] want 3 elements, the data has 2',
+    ],
   ];
   test.each(cases)("%j", (attributes, message) => {
     expect(() => encodeOnnx(withNode(attributes))).toThrow(message);
   });
 });
 
+test("a model of 2 GiB is refused before anything is copied, and fits once its weights lie outside", () => {
+  // Never written to, so the system gives it no memory.
+  const tensor: HostTensor = { dtype: "uint8", dims: [2 ** 31], data: new Uint8Array(2 ** 31) };
+  const graph = { ...linear(), initializers: [{ name: "w", tensor }] };
+  expect(() => encodeOnnx({ opsets, graph })).toThrow(
+    /graph "linear": \d+ bytes are more than a Protobuf file can hold/,
+  );
+  expect(
+    encodeOnnx({ opsets, graph }, { external: () => ({ location: "w.bin", offset: 0, length: 2 ** 31 }) }).length,
+  ).toBeLessThan(300);
+});
+
 describe("what cannot be read is refused by name", () => {
   test("no bytes, text, a cut file", () => {
     const whole = encodeOnnx({ opsets, graph: linear() });
-    for (const bytes of [new Uint8Array(), new TextEncoder().encode("<html>not here</html>"), whole.subarray(0, whole.length - 1)]) {
+    for (const bytes of [
+      new Uint8Array(),
+      new TextEncoder().encode("<html>not here</html>"),
+      whole.subarray(0, whole.length - 1),
+    ]) {
       expect(() => decodeOnnx(bytes, { place: "model.onnx" })).toThrow(/^model\.onnx: is not an ONNX model/);
     }
   });
 
   test("bytes that were changed or cut give a model or a FormatError, never anything else", () => {
-    const whole = encodeOnnx(withNode({ value: { tensor: hostTensor("int64", [2], [1, 2]) }, body: { graph: linear() }, names: { strings: ["a"] } }));
+    const whole = encodeOnnx(
+      withNode({
+        value: { tensor: hostTensor("int64", [2], [1, 2]) },
+        body: { graph: linear() },
+        names: { strings: ["a"] },
+      }),
+    );
     const outcome = (bytes: Uint8Array): void => {
       try {
         decodeOnnx(bytes);
@@ -205,15 +272,41 @@ describe("what cannot be read is refused by name", () => {
 
   /** A model whose one initializer is this Protobuf message. */
   const stored = (tensor: object): Uint8Array =>
-    toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 10n, graph: { name: "g", initializer: [{ name: "t", ...tensor }] } }));
+    toBinary(
+      ModelProtoSchema,
+      create(ModelProtoSchema, { irVersion: 10n, graph: { name: "g", initializer: [{ name: "t", ...tensor }] } }),
+    );
 
   test.each([
-    [{ dataType: TensorProto_DataType.FLOAT, dims: [2n], rawData: new Uint8Array(7) }, 'initializer "t": float32 [2] takes 8 bytes, 7 are stored'],
-    [{ dataType: TensorProto_DataType.FLOAT, dims: [2n], floatData: [1, 2, 3] }, 'initializer "t": float32 [2] wants 2 elements, 3 are stored'],
-    [{ dataType: TensorProto_DataType.STRING, dims: [1n], stringData: [new Uint8Array(1)] }, 'initializer "t": element type STRING is not supported'],
-    [{ dataType: TensorProto_DataType.FLOAT, dims: [-1n], rawData: new Uint8Array(0) }, 'initializer "t": a dimension of -1'],
-    [{ dataType: TensorProto_DataType.INT8, dims: [2n ** 40n, 2n ** 40n], rawData: new Uint8Array(4) }, 'initializer "t": int8'],
-    [{ dataType: TensorProto_DataType.INT8, dims: [1n], dataLocation: 1, externalData: [{ key: "location", value: "../x" }] }, 'initializer "t": external data location "../x"'],
+    [
+      { dataType: TensorProto_DataType.FLOAT, dims: [2n], rawData: new Uint8Array(7) },
+      'initializer "t": float32 [2] takes 8 bytes, 7 are stored',
+    ],
+    [
+      { dataType: TensorProto_DataType.FLOAT, dims: [2n], floatData: [1, 2, 3] },
+      'initializer "t": float32 [2] wants 2 elements, 3 are stored',
+    ],
+    [
+      { dataType: TensorProto_DataType.STRING, dims: [1n], stringData: [new Uint8Array(1)] },
+      'initializer "t": element type STRING is not supported',
+    ],
+    [
+      { dataType: TensorProto_DataType.FLOAT, dims: [-1n], rawData: new Uint8Array(0) },
+      'initializer "t": a dimension of -1',
+    ],
+    [
+      { dataType: TensorProto_DataType.INT8, dims: [2n ** 40n, 2n ** 40n], rawData: new Uint8Array(4) },
+      'initializer "t": int8',
+    ],
+    [
+      {
+        dataType: TensorProto_DataType.INT8,
+        dims: [1n],
+        dataLocation: 1,
+        externalData: [{ key: "location", value: "../x" }],
+      },
+      'initializer "t": external data location "../x"',
+    ],
   ])("a tensor stored as %o", (tensor, message) => {
     expect(() => decodeOnnx(stored(tensor))).toThrow(message);
   });
@@ -228,7 +321,9 @@ describe("what cannot be read is refused by name", () => {
     [{ dataType: TensorProto_DataType.UINT32, uint64Data: [4294967295n, 1n] }, "uint32", [4294967295, 1]],
   ];
   test.each(typedFields)("values in the typed fields are read: %o", (tensor, dtype, values) => {
-    expect(decodeOnnx(stored({ dims: [2n], ...tensor })).graph.initializers[0]!.tensor).toEqual(hostTensor(dtype, [2], values));
+    expect(decodeOnnx(stored({ dims: [2n], ...tensor })).graph.initializers[0]!.tensor).toEqual(
+      hostTensor(dtype, [2], values),
+    );
   });
 });
 
