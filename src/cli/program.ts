@@ -10,6 +10,10 @@ export interface CommandEntry {
 }
 
 const everyCommand: Readonly<Record<string, CommandEntry>> = {
+  score: {
+    summary: "compare lines with references: BLEU, chrF, TER",
+    load: async () => (await import("./commands/score.ts")).scoreCommand(),
+  },
   tokenizer: {
     summary: "learn a vocabulary from text; encode and decode lines",
     load: async () => (await import("./commands/tokenizer.ts")).tokenizerCommand(),
