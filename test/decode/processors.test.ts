@@ -33,15 +33,40 @@ import { hashed, TableStepper, type Conditional } from "./table-stepper.ts";
 const end = 0;
 const start = 1;
 
+/** All arguments of all cases; each has the few that its kind takes. */
+interface Arguments {
+  temperature: number;
+  top_k: number;
+  top_p: number;
+  min_tokens_to_keep: number;
+  mass: number;
+  epsilon: number;
+  penalty: number;
+  ngram_size: number;
+  encoder_input_ids: number[][];
+  min_length: number;
+  min_new_tokens: number;
+  prompt_length_to_skip?: number;
+  max_length: number;
+  eos_token_id: number;
+  bos_token_id: number;
+  bad_words_ids: number[][];
+  start: number;
+  factor: number;
+  tokens: number[];
+  begin_index: number;
+  bias: [number[], number][];
+}
+
 interface Case {
   name: string;
-  args: Record<string, never>;
+  args: Arguments;
   input_ids: number[][];
   scores: (number | null)[][];
 }
 
 /** The reference's arguments → ours. There the lengths count the prompt; here `given` tokens of it were given. */
-const made: Record<string, (args: Record<string, never>, given: number) => ScoreProcessor> = {
+const made: Record<string, (args: Arguments, given: number) => ScoreProcessor> = {
   temperature: ({ temperature: value }) => temperature(value),
   top_k: ({ top_k }) => topK(top_k),
   top_p: ({ top_p }) => nucleus(top_p),
@@ -68,7 +93,7 @@ describe.skipIf(!shared)("score processors against transformers 4.37 [skipped: s
   const cases: Case[] = fixture?.cases ?? [];
 
   it.each(cases.map((one, i) => ({ ...one, title: `${i} ${one.name} ${JSON.stringify(one.args)}` })))("$title", ({ name, args, input_ids, scores }) => {
-    const given = (args as { prompt_length_to_skip?: number }).prompt_length_to_skip ?? 1;
+    const given = args.prompt_length_to_skip ?? 1;
     const processor = made[name]!(args, given);
     for (const [sentence, ids] of input_ids.entries()) {
       const tokens = Int32Array.from(ids);
@@ -123,9 +148,9 @@ describe("processors in a search", () => {
   it("asks for whole rows where the bans are many", async () => {
     const stepper = new TableStepper({ keys: [0], conditional: hashed({ vocabularySize: 200 }) });
     const banned = Array.from({ length: 150 }, (_, i) => i + 20);
-    const [[best]] = (await beamSearch(stepper, { start, end, maxTokens: 5, beams: 3, processors: [suppressed(banned)] })) as [[{ tokens: number[] }]];
+    const outputs = await beamSearch(stepper, { start, end, maxTokens: 5, beams: 3, processors: [suppressed(banned)] });
     expect(stepper.calls.top).toBe(0);
-    expect(best.tokens.filter((token) => banned.includes(token))).toEqual([]);
+    expect(outputs[0]![0]!.tokens.filter((token) => banned.includes(token))).toEqual([]);
   });
 
   it("no repeated n-gram stands in an output", async () => {
