@@ -43,6 +43,12 @@ interface Candidate {
 /** A character outside the alphabet. */
 const barrier = -1;
 
+/**
+ * A longer word is learnt from in parts: every merge rereads the words it occurs in, so that one line of a million
+ * letters without a space would take hours.
+ */
+const longestWord = 256;
+
 /** Keys of pairs stay exact below 2⁵³ with so many symbols. */
 const symbolLimit = 2 ** 26;
 
@@ -56,15 +62,25 @@ const symbolLimit = 2 ** 26;
  */
 export function learnMerges(
   words: ReadonlyMap<string, number>,
-  { alphabet, merges = Infinity, tokens = Infinity, minimumFrequency = 2, forbidden = () => false, listener = silent }: LearnMergesOptions,
+  {
+    alphabet,
+    merges = Infinity,
+    tokens = Infinity,
+    minimumFrequency = 2,
+    forbidden = () => false,
+    listener = silent,
+  }: LearnMergesOptions,
 ): LearntMerges {
   const symbols = [...alphabet];
   const symbolOf = new Map(symbols.map((symbol, i) => [symbol, i]));
   const spelling: number[][] = [];
   const frequency: number[] = [];
   for (const [word, count] of words) {
-    spelling.push(Array.from(word, (character) => symbolOf.get(character) ?? barrier));
-    frequency.push(count);
+    const spelt = Array.from(word, (character) => symbolOf.get(character) ?? barrier);
+    for (let start = 0; start < spelt.length; start += longestWord) {
+      spelling.push(spelt.slice(start, start + longestWord));
+      frequency.push(count);
+    }
   }
 
   const pairs = new Map<number, Pair>();
@@ -125,12 +141,15 @@ export function learnMerges(
         symbolOf.set(joint, pair.symbol);
       }
       learnt.push(spellings);
-      if (learnt.length % 500 === 0) listener({ type: "progress", task: "learning merges", done: learnt.length, total });
+      if (learnt.length % 500 === 0)
+        listener({ type: "progress", task: "learning merges", done: learnt.length, total });
     }
     const { symbol, words: holders } = pair;
     pair.words = [];
     for (const word of holders) {
-      mergeInWord(spelling[word]!, pair, symbol, (left, right, sign) => change(left, right, sign * frequency[word]!, word));
+      mergeInWord(spelling[word]!, pair, symbol, (left, right, sign) =>
+        change(left, right, sign * frequency[word]!, word),
+      );
     }
     queueGrown();
   }
@@ -138,7 +157,12 @@ export function learnMerges(
 }
 
 /** Replaces the pair in one word, left to right, and reports each neighbourhood that ends (−1) or begins (+1). */
-function mergeInWord(spelt: number[], { left, right }: Pair, symbol: number, report: (left: number, right: number, sign: 1 | -1) => void): void {
+function mergeInWord(
+  spelt: number[],
+  { left, right }: Pair,
+  symbol: number,
+  report: (left: number, right: number, sign: 1 | -1) => void,
+): void {
   let written = 0;
   for (let i = 0; i < spelt.length; i++) {
     if (spelt[i] !== left || spelt[i + 1] !== right) {

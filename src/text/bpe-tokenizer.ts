@@ -42,7 +42,11 @@ export class BpeTokenizer extends PieceTokenizer {
       merges.map(([left, right]) => {
         const id = (token: string): number => {
           const found = this.textId(token);
-          if (found === undefined) throw new ConfigError("tokenizer", `the merge of ${JSON.stringify(left)} and ${JSON.stringify(right)} needs ${JSON.stringify(token)} in the vocabulary.`);
+          if (found === undefined)
+            throw new ConfigError(
+              "tokenizer",
+              `the merge of ${JSON.stringify(left)} and ${JSON.stringify(right)} needs ${JSON.stringify(token)} in the vocabulary.`,
+            );
           return found;
         };
         return { left: id(left), right: id(right), joint: id(left + right) };
@@ -95,7 +99,10 @@ export class BpeTokenizer extends PieceTokenizer {
       const letters = [meta, ...chooseAlphabet(counts, characterCoverage)];
       const least = front.length + letters.length;
       if (size !== undefined && size < least) {
-        throw new ConfigError("tokenizer.vocabularySize", `${size} is too small: ${front.length} special tokens and bytes and ${letters.length} characters take ${least}. Ask for more, or lower characterCoverage.`);
+        throw new ConfigError(
+          "tokenizer.vocabularySize",
+          `${size} is too small: ${front.length} special tokens and bytes and ${letters.length} characters take ${least}. Ask for more, or lower characterCoverage.`,
+        );
       }
       const learnt = learnMerges(words, {
         alphabet: letters,
@@ -105,7 +112,10 @@ export class BpeTokenizer extends PieceTokenizer {
         ...(size === undefined ? {} : { tokens: size - front.length }),
         ...(listener === undefined ? {} : { listener }),
       });
-      return new BpeTokenizer({ vocabulary: [...front, ...letters, ...learnt.tokens], specialTokens, scheme }, learnt.merges);
+      return new BpeTokenizer(
+        { vocabulary: [...front, ...letters, ...learnt.tokens], specialTokens, scheme },
+        learnt.merges,
+      );
     });
   }
 

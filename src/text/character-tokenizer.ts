@@ -38,7 +38,10 @@ export class CharacterTokenizer extends PieceTokenizer {
     const front = [...specialTokens, ...(byteFallback ? byteTokens() : [])];
     const room = (vocabularySize ?? Infinity) - front.length - 1;
     if (room < 1) {
-      throw new ConfigError("tokenizer.vocabularySize", `${vocabularySize} leaves no room for characters: special tokens, bytes and the space take ${front.length + 1}.`);
+      throw new ConfigError(
+        "tokenizer.vocabularySize",
+        `${vocabularySize} leaves no room for characters: special tokens, bytes and the space take ${front.length + 1}.`,
+      );
     }
     return fromWords(lines, { scheme, specialTokens }, (words) => {
       const counts = countCharacters(words);
@@ -49,7 +52,8 @@ export class CharacterTokenizer extends PieceTokenizer {
   }
 
   protected override spell(word: string, dropout: number): number[] {
-    if (dropout > 0) throw new ConfigError("encode", "dropout leaves out merges, and a character tokenizer has none. Remove it.");
+    if (dropout > 0)
+      throw new ConfigError("encode", "dropout leaves out merges, and a character tokenizer has none. Remove it.");
     return this.characterIds(word);
   }
 

@@ -25,6 +25,7 @@ export async function saveTokenizer(path: string, tokenizer: Tokenizer): Promise
  * @throws DataError when there is no such file; FormatError when it is truncated, damaged, or not implemented
  *
  * @example
+ * await saveTokenizer("tokenizer.json", BpeTokenizer.train(["low lower lowest"]));
  * const tokenizer = await readTokenizer("tokenizer.json");
  */
 export async function readTokenizer(path: string): Promise<Tokenizer> {

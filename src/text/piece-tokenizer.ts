@@ -85,7 +85,8 @@ export abstract class PieceTokenizer implements Tokenizer {
     for (const character of word) {
       const id = this.#textIds.get(character);
       if (id !== undefined) ids.push(id);
-      else if (this.scheme.byteFallback) for (const byte of new TextEncoder().encode(character)) ids.push(this.#ids.get(byteToken(byte))!);
+      else if (this.scheme.byteFallback)
+        for (const byte of new TextEncoder().encode(character)) ids.push(this.#ids.get(byteToken(byte))!);
       else ids.push(this.special.unknown);
     }
     return ids;
@@ -105,14 +106,18 @@ export abstract class PieceTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const { start = false, end = false, specialTokens = "match", dropout = 0, random } = options;
-    if (!(dropout >= 0 && dropout <= 1)) throw new ConfigError("encode", `dropout must be from 0 to 1 (got ${dropout}).`);
-    if (dropout > 0 && random === undefined) throw new ConfigError("encode", "dropout needs random, a RandomStream to draw from.");
+    if (!(dropout >= 0 && dropout <= 1))
+      throw new ConfigError("encode", `dropout must be from 0 to 1 (got ${dropout}).`);
+    if (dropout > 0 && random === undefined)
+      throw new ConfigError("encode", "dropout needs random, a RandomStream to draw from.");
     const ids: number[] = start ? [this.special.start] : [];
     const sound = text.toWellFormed();
     const segments = specialTokens === "match" ? this.#cutAtSpecial(sound) : [sound];
     for (const [i, segment] of segments.entries()) {
       if (i % 2 === 1) ids.push(this.#specialIds.get(segment)!);
-      else for (const word of this.#cutWords(makeVisible(segment, this.scheme))) for (const id of this.#spellOnce(word, dropout, options)) ids.push(id);
+      else
+        for (const word of this.#cutWords(makeVisible(segment, this.scheme)))
+          for (const id of this.#spellOnce(word, dropout, options)) ids.push(id);
     }
     if (end) ids.push(this.special.end);
     return ids;
@@ -138,7 +143,12 @@ export abstract class PieceTokenizer implements Tokenizer {
     };
     for (const id of ids) {
       const token = this.#vocabulary[id];
-      if (token === undefined) throw new DataError("ids", undefined, `${id} is no token's id (they go from 0 to ${this.vocabularySize - 1}). Was the text encoded with another tokenizer?`);
+      if (token === undefined)
+        throw new DataError(
+          "ids",
+          undefined,
+          `${id} is no token's id (they go from 0 to ${this.vocabularySize - 1}). Was the text encoded with another tokenizer?`,
+        );
       if (!keepSpecialTokens && this.#specialIds.has(token)) continue;
       const byte = this.#bytes.get(token);
       if (byte !== undefined) bytes.push(byte);

@@ -7,13 +7,23 @@ export const basicTokens = { pad: "<pad>", unknown: "<unk>", start: "<s>", end: 
 
 /** All special tokens: the basic four, then the user's own. */
 export function allSpecialTokens(own: readonly string[]): string[] {
-  const tokens: string[] = [...Object.values(basicTokens)];
+  const tokens: string[] = Object.values(basicTokens);
   for (const token of own) {
     const shown = JSON.stringify(token);
-    if (token === "") throw new ConfigError("tokenizer.specialTokens", "an empty token can never be found in a text. Remove it.");
-    if (!token.isWellFormed()) throw new ConfigError("tokenizer.specialTokens", `${shown} has an unpaired surrogate, which no UTF-8 text holds.`);
-    if (looksLikeByte(token)) throw new ConfigError("tokenizer.specialTokens", `${shown} is the name of a byte. Choose another.`);
-    if (tokens.includes(token)) throw new ConfigError("tokenizer.specialTokens", `${shown} is listed twice or is one of ${Object.values(basicTokens).join(" ")}, which are always there. Remove it.`);
+    if (token === "")
+      throw new ConfigError("tokenizer.specialTokens", "an empty token can never be found in a text. Remove it.");
+    if (!token.isWellFormed())
+      throw new ConfigError(
+        "tokenizer.specialTokens",
+        `${shown} has an unpaired surrogate, which no UTF-8 text holds.`,
+      );
+    if (looksLikeByte(token))
+      throw new ConfigError("tokenizer.specialTokens", `${shown} is the name of a byte. Choose another.`);
+    if (tokens.includes(token))
+      throw new ConfigError(
+        "tokenizer.specialTokens",
+        `${shown} is listed twice or is one of ${Object.values(basicTokens).join(" ")}, which are always there. Remove it.`,
+      );
     tokens.push(token);
   }
   return tokens;
@@ -40,7 +50,10 @@ export function looksLikeByte(token: string): boolean {
 /** Cuts a text at special tokens, leftmost first and of those the longest: odd places of the result hold the tokens. */
 export function specialTokenCutter(tokens: readonly string[]): (text: string) => string[] {
   const byLength = tokens.toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(${byLength.map((token) => token.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|")})`, "u");
+  const pattern = new RegExp(
+    `(${byLength.map((token) => token.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|")})`,
+    "u",
+  );
   return (text) => text.split(pattern);
 }
 

@@ -35,11 +35,17 @@ class WordTable {
 export type Lines = Iterable<string> | AsyncIterable<string>;
 
 /** Counts the words of lines, then makes something of the table; later, if the lines come later. */
-export function fromWords<T>(lines: Lines, options: CountWordsOptions, make: (words: ReadonlyMap<string, number>) => T): T | Promise<T> {
-  if (typeof lines === "string") throw new ConfigError("tokenizer", "a string was given where lines were expected. Wrap it: [text].");
+export function fromWords<T>(
+  lines: Lines,
+  options: CountWordsOptions,
+  make: (words: ReadonlyMap<string, number>) => T,
+): T | Promise<T> {
+  if (typeof lines === "string")
+    throw new ConfigError("tokenizer", "a string was given where lines were expected. Wrap it: [text].");
   const table = new WordTable(options);
   const finish = (): T => {
-    if (table.words.size === 0) throw new ConfigError("tokenizer", "there is no text to learn from: every line was empty.");
+    if (table.words.size === 0)
+      throw new ConfigError("tokenizer", "there is no text to learn from: every line was empty.");
     return make(table.words);
   };
   if (Symbol.iterator in lines) {

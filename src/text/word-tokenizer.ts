@@ -44,7 +44,10 @@ export class WordTokenizer extends PieceTokenizer {
     const specialTokens = allSpecialTokens(own);
     const room = (vocabularySize ?? Infinity) - specialTokens.length;
     if (room < 1) {
-      throw new ConfigError("tokenizer.vocabularySize", `${vocabularySize} leaves no room for words: special tokens take ${specialTokens.length}.`);
+      throw new ConfigError(
+        "tokenizer.vocabularySize",
+        `${vocabularySize} leaves no room for words: special tokens take ${specialTokens.length}.`,
+      );
     }
     return fromWords(lines, { scheme, specialTokens }, (words) => {
       const ranked = [...words]
@@ -57,7 +60,8 @@ export class WordTokenizer extends PieceTokenizer {
   }
 
   protected override spell(word: string, dropout: number): number[] {
-    if (dropout > 0) throw new ConfigError("encode", "dropout leaves out merges, and a word tokenizer has none. Remove it.");
+    if (dropout > 0)
+      throw new ConfigError("encode", "dropout leaves out merges, and a word tokenizer has none. Remove it.");
     return [this.textId(word) ?? this.special.unknown];
   }
 

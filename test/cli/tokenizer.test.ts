@@ -26,10 +26,15 @@ afterAll(() => rm(folder, { recursive: true }));
 async function heddle(words: string[], input: string | Uint8Array = ""): Promise<{ output: string; messages: string }> {
   const output = new PassThrough();
   const messages = new PassThrough();
-  const read = (stream: PassThrough): Promise<string> => Readable.from(stream).toArray().then((chunks) => Buffer.concat(chunks).toString());
+  const read = (stream: PassThrough): Promise<string> =>
+    Readable.from(stream)
+      .toArray()
+      .then((chunks) => Buffer.concat(chunks).toString());
   const all = Promise.all([read(output), read(messages)]);
   try {
-    await tokenizerCommand({ input: Readable.from([Buffer.from(input)]), output, messages }).parseAsync(words, { from: "user" });
+    await tokenizerCommand({ input: Readable.from([Buffer.from(input)]), output, messages }).parseAsync(words, {
+      from: "user",
+    });
   } finally {
     output.end();
     messages.end();
@@ -43,25 +48,66 @@ const text = lines.filter((line) => !line.includes("<s>"));
 describe("train", () => {
   it("learns from several files, gzip or plain, and says what it did", async () => {
     const path = join(folder, "both.json");
-    const { output, messages } = await heddle(["train", english, `${english}.gz`, "--vocabulary-size", "360", "--output", path]);
+    const { output, messages } = await heddle([
+      "train",
+      english,
+      `${english}.gz`,
+      "--vocabulary-size",
+      "360",
+      "--output",
+      path,
+    ]);
     expect(output).toBe("");
     expect(messages).toMatch(/both\.json: 360 tokens \(bpe\) learnt from 14 lines in \d+\.\d s\n$/);
-    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ version: "1.0", model: { type: "BPE", byte_fallback: true } });
+    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({
+      version: "1.0",
+      model: { type: "BPE", byte_fallback: true },
+    });
   });
 
   it("prints JSON when asked", async () => {
     const path = join(folder, "json.json");
-    const { output } = await heddle(["train", english, "--type", "word", "--vocabulary-size", "20", "--output", path, "--json"]);
+    const { output } = await heddle([
+      "train",
+      english,
+      "--type",
+      "word",
+      "--vocabulary-size",
+      "20",
+      "--output",
+      path,
+      "--json",
+    ]);
     expect(JSON.parse(output)).toMatchObject({ output: path, type: "word", vocabularySize: 20, lines: 7 });
   });
 
   it("passes on what it is told", async () => {
     const path = join(folder, "told.json");
-    await heddle(["train", english, "--merges", "9", "--no-byte-fallback", "--no-split-punctuation", "--special-token", "<de>", "--special-token", "<en>", "--output", path]);
+    await heddle([
+      "train",
+      english,
+      "--merges",
+      "9",
+      "--no-byte-fallback",
+      "--no-split-punctuation",
+      "--special-token",
+      "<de>",
+      "--special-token",
+      "<en>",
+      "--output",
+      path,
+    ]);
     const { model, added_tokens: added } = JSON.parse(await readFile(path, "utf8"));
     expect(model.byte_fallback).toBe(false);
     expect(model.merges).toHaveLength(9);
-    expect(added.map(({ content }: { content: string }) => content)).toEqual(["<pad>", "<unk>", "<s>", "</s>", "<de>", "<en>"]);
+    expect(added.map(({ content }: { content: string }) => content)).toEqual([
+      "<pad>",
+      "<unk>",
+      "<s>",
+      "</s>",
+      "<de>",
+      "<en>",
+    ]);
   });
 
   it.each([
@@ -90,16 +136,20 @@ describe("train", () => {
 });
 
 describe("encode and decode", () => {
-  it.each([[[]], [["--ids"]], [["--json"]], [["--ids", "--json"]]])("with %j give the lines back, empty ones too", async (flags) => {
-    const input = `${["", ...text, "", " two  spaces "].join("\n")}\n`;
-    const encoded = await heddle(["encode", "--tokenizer", saved, ...flags], input);
-    expect(encoded.output.split("\n")).toHaveLength(input.split("\n").length);
-    const decoded = await heddle(["decode", "--tokenizer", saved, ...flags], encoded.output);
-    expect(decoded.output).toBe(input);
-  });
+  it.each([[[]], [["--ids"]], [["--json"]], [["--ids", "--json"]]])(
+    "with %j give the lines back, empty ones too",
+    async (flags) => {
+      const input = `${["", ...text, "", " two  spaces "].join("\n")}\n`;
+      const encoded = await heddle(["encode", "--tokenizer", saved, ...flags], input);
+      expect(encoded.output.split("\n")).toHaveLength(input.split("\n").length);
+      const decoded = await heddle(["decode", "--tokenizer", saved, ...flags], encoded.output);
+      expect(decoded.output).toBe(input);
+    },
+  );
 
   it("encode shows tokens, ids, and the special tokens asked for", async () => {
-    const run = async (...flags: string[]): Promise<string> => (await heddle(["encode", "--tokenizer", saved, ...flags], "in a<s>\n")).output;
+    const run = async (...flags: string[]): Promise<string> =>
+      (await heddle(["encode", "--tokenizer", saved, ...flags], "in a<s>\n")).output;
     expect(await run()).toBe("▁in ▁a <s>\n");
     expect(await run("--json", "--start", "--end")).toBe('["<s>","▁in","▁a","<s>","</s>"]\n');
     expect(await run("--ids")).toMatch(/^\d+ \d+ 2\n$/);
@@ -114,13 +164,18 @@ describe("encode and decode", () => {
     [["--json"], "▁a", "not JSON"],
     [["--json"], '{"a":1}', "a list of tokens was expected"],
   ])("decode %j refuses %j with the line", async (flags, bad, message) => {
-    const failed = heddle(["decode", "--tokenizer", saved, ...flags], `${flags.includes("--json") ? "[]" : ""}\n${bad}\n`);
+    const failed = heddle(
+      ["decode", "--tokenizer", saved, ...flags],
+      `${flags.includes("--json") ? "[]" : ""}\n${bad}\n`,
+    );
     await expect(failed).rejects.toThrow(HeddleError);
     await expect(failed).rejects.toThrow(`standard input, line 2: ${message}`);
   });
 
   it("name the tokenizer that cannot be read", async () => {
-    await expect(heddle(["encode", "--tokenizer", join(folder, "none.json")])).rejects.toThrow("none.json: cannot be read");
+    await expect(heddle(["encode", "--tokenizer", join(folder, "none.json")])).rejects.toThrow(
+      "none.json: cannot be read",
+    );
     await expect(heddle(["decode", "--tokenizer", english])).rejects.toThrow("train.en: is not whole JSON");
   });
 });

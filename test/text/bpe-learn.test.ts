@@ -6,9 +6,17 @@ import { learnMerges } from "../../src/text/index.ts";
 type Merges = readonly (readonly [string, string])[];
 
 /** The same rules, stated plainly. */
-function learnSlowly(words: ReadonlyMap<string, number>, alphabet: readonly string[], limit: number, minimumFrequency: number): Merges {
+function learnSlowly(
+  words: ReadonlyMap<string, number>,
+  alphabet: readonly string[],
+  limit: number,
+  minimumFrequency: number,
+): Merges {
   const order = [...alphabet];
-  let spelt = [...words].map(([word, count]) => ({ symbols: Array.from(word, (c) => (alphabet.includes(c) ? c : undefined)), count }));
+  let spelt = [...words].map(([word, count]) => ({
+    symbols: Array.from(word, (c) => (alphabet.includes(c) ? c : undefined)),
+    count,
+  }));
   const learnt: [string, string][] = [];
   const pairsNow = (): [string, string, number][] => {
     const counts = new Map<string, [string, string, number]>();
@@ -21,7 +29,9 @@ function learnSlowly(words: ReadonlyMap<string, number>, alphabet: readonly stri
         counts.set(`${left} ${right}`, entry);
       }
     }
-    return [...counts.values()].sort((a, b) => b[2] - a[2] || order.indexOf(a[0]) - order.indexOf(b[0]) || order.indexOf(a[1]) - order.indexOf(b[1]));
+    return [...counts.values()].sort(
+      (a, b) => b[2] - a[2] || order.indexOf(a[0]) - order.indexOf(b[0]) || order.indexOf(a[1]) - order.indexOf(b[1]),
+    );
   };
   const apply = (left: string, right: string): void => {
     spelt = spelt.map(({ symbols, count }) => {
@@ -43,9 +53,12 @@ function learnSlowly(words: ReadonlyMap<string, number>, alphabet: readonly stri
     if (!order.includes(left + right)) order.push(left + right);
     apply(left, right);
     // A pair learnt before that has come up again is merged at once, in the order of the symbols.
-    const isLearnt = ([a, b]: readonly [string, string, number]): boolean => learnt.some(([x, y]) => x === a && y === b);
+    const isLearnt = ([a, b]: readonly [string, string, number]): boolean =>
+      learnt.some(([x, y]) => x === a && y === b);
     const byOrder = (): [string, string, number] | undefined =>
-      pairsNow().filter(isLearnt).sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]) || order.indexOf(a[1]) - order.indexOf(b[1]))[0];
+      pairsNow()
+        .filter(isLearnt)
+        .sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]) || order.indexOf(a[1]) - order.indexOf(b[1]))[0];
     for (let again = byOrder(); again !== undefined; again = byOrder()) apply(again[0], again[1]);
   }
   return learnt;
@@ -53,7 +66,11 @@ function learnSlowly(words: ReadonlyMap<string, number>, alphabet: readonly stri
 
 describe("learnMerges", () => {
   it("learns what its slow twin learns", () => {
-    const table = fc.dictionary(fc.string({ unit: fc.constantFrom("a", "b", "c", "?"), minLength: 1, maxLength: 14 }), fc.integer({ min: 1, max: 5 }), { maxKeys: 12 });
+    const table = fc.dictionary(
+      fc.string({ unit: fc.constantFrom("a", "b", "c", "?"), minLength: 1, maxLength: 14 }),
+      fc.integer({ min: 1, max: 5 }),
+      { maxKeys: 12 },
+    );
     fc.assert(
       fc.property(table, fc.integer({ min: 1, max: 3 }), (words, minimumFrequency) => {
         const counts = new Map(Object.entries(words));
@@ -67,13 +84,24 @@ describe("learnMerges", () => {
   });
 
   it("takes the pair whose left symbol came first, then whose right one did, among equally frequent ones", () => {
-    const words = new Map([["ba", 2], ["ac", 2], ["ab", 2]]);
-    expect(learnMerges(words, { alphabet: ["a", "b", "c"], merges: 3 }).merges).toEqual([["a", "b"], ["a", "c"], ["b", "a"]]);
+    const words = new Map([
+      ["ba", 2],
+      ["ac", 2],
+      ["ab", 2],
+    ]);
+    expect(learnMerges(words, { alphabet: ["a", "b", "c"], merges: 3 }).merges).toEqual([
+      ["a", "b"],
+      ["a", "c"],
+      ["b", "a"],
+    ]);
   });
 
   it("merges a run of equal letters from the left", () => {
     // aaa: one pair (a, a) at the front, then (aa, a).
-    expect(learnMerges(new Map([["aaa", 2]]), { alphabet: ["a"] }).merges).toEqual([["a", "a"], ["aa", "a"]]);
+    expect(learnMerges(new Map([["aaa", 2]]), { alphabet: ["a"] }).merges).toEqual([
+      ["a", "a"],
+      ["aa", "a"],
+    ]);
   });
 
   it("never merges across a character outside the alphabet", () => {

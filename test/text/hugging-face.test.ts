@@ -24,17 +24,22 @@ describe.each(kinds)("%s", (_, ours) => {
     for (let id = 0; id < ours.vocabularySize; id++) expect(theirs.idToToken(id)).toBe(ours.tokenOf(id));
   });
 
-  it.each([...awkward, ["special tokens", "<s>a</s> <unk> b<pad>"], ["tags, the longer first", "<de-AT>a <de> b|c"], ["an unpaired surrogate", "a\ud800"]] as const)(
-    "agrees on %s",
-    (_, text) => expectAgreement(ours, theirs, text),
-  );
+  it.each([
+    ...awkward,
+    ["special tokens", "<s>a</s> <unk> b<pad>"],
+    ["tags, the longer first", "<de-AT>a <de> b|c"],
+    ["an unpaired surrogate", "a\ud800"],
+  ] as const)("agrees on %s", (_, text) => expectAgreement(ours, theirs, text));
 
   it("agrees on the lines it learnt from", async () => {
     for (const line of lines) await expectAgreement(ours, theirs, line);
   });
 
   it("agrees on any text", async () => {
-    await fc.assert(fc.asyncProperty(anyText, (text) => expectAgreement(ours, theirs, text)), { numRuns: 300 });
+    await fc.assert(
+      fc.asyncProperty(anyText, (text) => expectAgreement(ours, theirs, text)),
+      { numRuns: 300 },
+    );
   });
 
   it("decodes any ids alike, bytes that are no UTF-8 included", async () => {
@@ -48,11 +53,18 @@ describe.each(kinds)("%s", (_, ours) => {
 });
 
 describe.skipIf(!shared)("Multi30k [skipped: set HEDDLE_SHARED]", () => {
-  const read = (path: string): string[] => gunzipSync(readFileSync(sharedFile(`data/multi30k/${path}`))).toString().trimEnd().split("\n");
+  const read = (path: string): string[] =>
+    gunzipSync(readFileSync(sharedFile(`data/multi30k/${path}`)))
+      .toString()
+      .trimEnd()
+      .split("\n");
 
   it.each([
     ["BPE", (text: string[]) => BpeTokenizer.train(text, { vocabularySize: 4000 })],
-    ["BPE at spaces only", (text: string[]) => BpeTokenizer.train(text, { vocabularySize: 4000, splitPunctuation: false })],
+    [
+      "BPE at spaces only",
+      (text: string[]) => BpeTokenizer.train(text, { vocabularySize: 4000, splitPunctuation: false }),
+    ],
     ["characters", (text: string[]) => CharacterTokenizer.train(text)],
     ["words", (text: string[]) => WordTokenizer.train(text, { vocabularySize: 4000 })],
   ])("%s: every validation line is encoded alike there, and comes back", async (name, train) => {
@@ -64,10 +76,7 @@ describe.skipIf(!shared)("Multi30k [skipped: set HEDDLE_SHARED]", () => {
     const theirs = HuggingFace.fromString(JSON.stringify(ours));
     const validation = sides.flatMap((side) => side.validation);
     const encodings = await theirs.encodeBatch(validation);
-    for (const [i, line] of validation.entries()) {
-      const ids = ours.encode(line);
-      expect(encodings[i]!.getIds(), line).toEqual(ids);
-      if (name.startsWith("BPE")) expect(ours.decode(ids)).toBe(line);
-    }
+    expect(encodings.map((encoding) => encoding.getIds())).toEqual(validation.map((line) => ours.encode(line)));
+    if (name.startsWith("BPE")) expect(validation.map((line) => ours.decode(ours.encode(line)))).toEqual(validation);
   });
 });

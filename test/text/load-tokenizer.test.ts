@@ -9,26 +9,59 @@ import { kinds, lines } from "./sample-text.ts";
 
 const tokenizer = BpeTokenizer.train(lines, { vocabularySize: 370 });
 
-type Change = (json: any) => void; // the file is changed in ways that its type rules out
+/** Changes a parsed file in ways that its type would rule out. */
+type Change = (json: ReturnType<typeof JSON.parse>) => unknown;
 
 describe("loadTokenizer refuses, by name,", () => {
   const cases: readonly (readonly [what: string, change: Change, message: string])[] = [
     ["another version", (json) => (json.version = "2.0"), 'version must be "1.0" (got "2.0")'],
-    ["a normalizer it lacks", (json) => (json.normalizer = { type: "NFKC" }), 'normalizer {"type":"NFKC"} is not implemented'],
+    [
+      "a normalizer it lacks",
+      (json) => (json.normalizer = { type: "NFKC" }),
+      'normalizer {"type":"NFKC"} is not implemented',
+    ],
     ["one normalizer more", (json) => json.normalizer.normalizers.push({ type: "Lowercase" }), "normalizer {"],
-    ["a pre-tokenizer it lacks", (json) => (json.pre_tokenizer = { type: "ByteLevel", add_prefix_space: false }), 'pre_tokenizer {"type":"ByteLevel"'],
-    ["a decoder it lacks", (json) => (json.decoder = { type: "WordPiece" }), 'decoder {"type":"WordPiece"} is not implemented'],
+    [
+      "a pre-tokenizer it lacks",
+      (json) => (json.pre_tokenizer = { type: "ByteLevel", add_prefix_space: false }),
+      'pre_tokenizer {"type":"ByteLevel"',
+    ],
+    [
+      "a decoder it lacks",
+      (json) => (json.decoder = { type: "WordPiece" }),
+      'decoder {"type":"WordPiece"} is not implemented',
+    ],
     ["a decoder that does not undo the normalizer", (json) => json.decoder.decoders.pop(), "decoder {"],
-    ["a post-processor", (json) => (json.post_processor = { type: "BertProcessing" }), 'post_processor {"type":"BertProcessing"} is not implemented'],
+    [
+      "a post-processor",
+      (json) => (json.post_processor = { type: "BertProcessing" }),
+      'post_processor {"type":"BertProcessing"} is not implemented',
+    ],
     ["truncation", (json) => (json.truncation = { max_length: 5 }), "truncation"],
-    ["a model it lacks", (json) => (json.model = { type: "Unigram", vocab: [] }), 'model {"type":"Unigram","vocab":[]} is not implemented'],
-    ["an option of the model", (json) => (json.model.end_of_word_suffix = "</w>"), 'model.end_of_word_suffix "</w>" is not implemented (wanted null)'],
+    [
+      "a model it lacks",
+      (json) => (json.model = { type: "Unigram", vocab: [] }),
+      'model {"type":"Unigram","vocab":[]} is not implemented',
+    ],
+    [
+      "an option of the model",
+      (json) => (json.model.end_of_word_suffix = "</w>"),
+      'model.end_of_word_suffix "</w>" is not implemented (wanted null)',
+    ],
     ["a dropout it would forget", (json) => (json.model.dropout = 0.1), "model.dropout 0.1 is not implemented"],
     ["an added token that strips", (json) => (json.added_tokens[0].lstrip = true), "added_tokens[0]"],
-    ["an added token outside the vocabulary", (json) => json.added_tokens.push({ ...json.added_tokens[0], content: "<x>", id: 9999 }), 'added_tokens[4]: "<x>" must stand in model.vocab with id 9999'],
+    [
+      "an added token outside the vocabulary",
+      (json) => json.added_tokens.push({ ...json.added_tokens[0], content: "<x>", id: 9999 }),
+      'added_tokens[4]: "<x>" must stand in model.vocab with id 9999',
+    ],
     ["a missing special token", (json) => json.added_tokens.pop(), "added_tokens: </s> is missing"],
     ["two tokens of one id", (json) => (json.model.vocab["▁"] = 0), "have the same id 0"],
-    ["an id out of range", (json) => (json.model.vocab["▁"] = 1e6), 'ids must be 0 to 369, each once ("▁" has 1000000)'],
+    [
+      "an id out of range",
+      (json) => (json.model.vocab["▁"] = 1e6),
+      'ids must be 0 to 369, each once ("▁" has 1000000)',
+    ],
     ["a merge of no token", (json) => json.model.merges.push(["q", "zz"]), 'the merge of "q" and "zz" needs'],
     ["a merge of three", (json) => json.model.merges.push(["a", "b", "c"]), "must be two tokens"],
     ["no vocabulary", (json) => delete json.model.vocab, "model.vocab must be an object (got nothing)"],
@@ -58,7 +91,8 @@ it("merges in the older form, one string with a space, are read too", () => {
 it("a token named like a part of JavaScript's objects is kept", () => {
   const words = WordTokenizer.train(["__proto__ constructor"]);
   const glued = WordTokenizer.train(["x __proto__"], { splitPunctuation: false, specialTokens: ["__proto__"] });
-  for (const one of [words, glued]) expect(JSON.stringify(loadTokenizer(JSON.parse(JSON.stringify(one))))).toBe(JSON.stringify(one));
+  for (const one of [words, glued])
+    expect(JSON.stringify(loadTokenizer(JSON.parse(JSON.stringify(one))))).toBe(JSON.stringify(one));
   expect(glued.idOf("__proto__")).toBe(4);
 });
 

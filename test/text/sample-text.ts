@@ -2,8 +2,10 @@
 import fc from "fast-check";
 import { BpeTokenizer, CharacterTokenizer, WordTokenizer, type Tokenizer } from "../../src/text/index.ts";
 
+export const sentence = "A man in an orange hat is staring at something.";
+
 export const lines = [
-  "A man in an orange hat is staring at something.",
+  sentence,
   "A man in a blue shirt is standing on a ladder, cleaning a window.",
   "Ein Mann mit einem orangefarbenen Hut starrt etwas an; ein Mann in blau.",
   "Two young, white males are outside near many bushes (the bushes are green).",
@@ -41,7 +43,10 @@ export const awkward: readonly (readonly [what: string, text: string])[] = [
 /** Strings of everything that Unicode has, and of what the scheme gives a meaning to. */
 export const anyText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 60 }),
-  fc.string({ unit: fc.constantFrom(" ", "▁", "\u0010", "0", "1", "a", "man", "\n", "é", "<0x41>", "\0", "🎉", ".", "中"), maxLength: 30 }),
+  fc.string({
+    unit: fc.constantFrom(" ", "▁", "\u0010", "0", "1", "a", "man", "\n", "é", "<0x41>", "\0", "🎉", ".", "中"),
+    maxLength: 30,
+  }),
 );
 
 export const kinds: readonly (readonly [name: string, tokenizer: Tokenizer])[] = [

@@ -3,7 +3,13 @@ import { pipeline } from "node:stream/promises";
 import { Command, Option } from "commander";
 import { ConfigError, DataError, type Listener } from "../../base/index.ts";
 import { fileLines, readLines } from "../../data/index.node.ts";
-import { readTokenizer, saveTokenizer, trainTokenizer, type Tokenizer, type TokenizerOptions } from "../../text/index.node.ts";
+import {
+  readTokenizer,
+  saveTokenizer,
+  trainTokenizer,
+  type Tokenizer,
+  type TokenizerOptions,
+} from "../../text/index.node.ts";
 
 /** Where a command reads and writes; the process's own streams unless a test says otherwise. */
 export interface TokenizerStreams {
@@ -50,10 +56,17 @@ export function tokenizerCommand(streams: TokenizerStreams = {}): Command {
     .option("--vocabulary-size <n>", "tokens in all (bpe: 8000 unless --merges is given)")
     .option("--merges <n>", "bpe: merges to learn, in place of --vocabulary-size")
     .option("--output <file>", "where to write", "tokenizer.json")
-    .option("--byte-fallback", "bpe, character: give every byte a token, so that nothing is unknown (bpe: on)")
-    .option("--no-byte-fallback", "bpe, character: what was never seen is unknown (character: on)")
+    .option(
+      "--byte-fallback",
+      "bpe, character: give every byte a token, so that nothing is unknown (the default for bpe)",
+    )
+    .option("--no-byte-fallback", "bpe, character: what was never seen is unknown (the default for character)")
     .option("--character-coverage <share>", "bpe: share of the text whose characters get tokens of their own")
-    .option("--special-token <token>", "a token kept whole and skipped in decoding, such as <de>; give it once for each", collect)
+    .option(
+      "--special-token <token>",
+      "a token kept whole and skipped in decoding, such as <de>; give it once for each",
+      collect,
+    )
     .option("--no-split-punctuation", "bpe, word: cut at spaces only, for text that is tokenised already")
     .option("--minimum-frequency <n>", "bpe: merge no pair seen less often; word: take no word seen less often")
     .option("--json", "print what was done as JSON")
@@ -75,7 +88,9 @@ export function tokenizerCommand(streams: TokenizerStreams = {}): Command {
       });
     });
 
-  lineOptions(command.command("decode").description("lines of tokens on standard input, as encode prints them → lines of text"))
+  lineOptions(
+    command.command("decode").description("lines of tokens on standard input, as encode prints them → lines of text"),
+  )
     .option("--ids", "the lines hold ids")
     .option("--json", "the lines are JSON lists")
     .action(async (flags: LineFlags) => {
@@ -103,7 +118,8 @@ async function train(
   const began = performance.now();
   const listener: Listener = (event) => {
     if (event.type === "log") messages.write(`${event.level}: ${event.message}\n`);
-    else if (messages.isTTY) messages.write(`\r${event.task}: ${event.done}${event.total === undefined ? "" : ` of ${event.total}`}\x1b[K`);
+    else if (messages.isTTY)
+      messages.write(`\r${event.task}: ${event.done}${event.total === undefined ? "" : ` of ${event.total}`}\x1b[K`);
   };
   const counted = { lines: 0 };
   const lines = async function* (): AsyncGenerator<string> {
@@ -119,9 +135,14 @@ async function train(
 
   const seconds = (performance.now() - began) / 1000;
   const { vocabularySize } = tokenizer;
-  if (flags.json) output.write(`${JSON.stringify({ output: flags.output, type: flags.type, vocabularySize, lines: counted.lines, seconds })}\n`);
+  if (flags.json)
+    output.write(
+      `${JSON.stringify({ output: flags.output, type: flags.type, vocabularySize, lines: counted.lines, seconds })}\n`,
+    );
   if (messages.isTTY) messages.write("\r\x1b[K");
-  messages.write(`${flags.output}: ${vocabularySize} tokens (${flags.type}) learnt from ${counted.lines} lines in ${seconds.toFixed(1)} s\n`);
+  messages.write(
+    `${flags.output}: ${vocabularySize} tokens (${flags.type}) learnt from ${counted.lines} lines in ${seconds.toFixed(1)} s\n`,
+  );
 }
 
 /** Flags that mean something with each type of tokenizer. */
@@ -133,13 +154,19 @@ const flagsOfType = {
 
 function optionsOf(flags: TrainFlags, listener: Listener): TokenizerOptions {
   const given = {
-    ...(flags.vocabularySize === undefined ? {} : { vocabularySize: numberOf("--vocabulary-size", flags.vocabularySize) }),
+    ...(flags.vocabularySize === undefined
+      ? {}
+      : { vocabularySize: numberOf("--vocabulary-size", flags.vocabularySize) }),
     ...(flags.merges === undefined ? {} : { merges: numberOf("--merges", flags.merges) }),
     ...(flags.byteFallback === undefined ? {} : { byteFallback: flags.byteFallback }),
-    ...(flags.characterCoverage === undefined ? {} : { characterCoverage: numberOf("--character-coverage", flags.characterCoverage) }),
+    ...(flags.characterCoverage === undefined
+      ? {}
+      : { characterCoverage: numberOf("--character-coverage", flags.characterCoverage) }),
     // Commander gives an option that only has a --no form the value true.
     ...(flags.splitPunctuation === false ? { splitPunctuation: false } : {}),
-    ...(flags.minimumFrequency === undefined ? {} : { minimumFrequency: numberOf("--minimum-frequency", flags.minimumFrequency) }),
+    ...(flags.minimumFrequency === undefined
+      ? {}
+      : { minimumFrequency: numberOf("--minimum-frequency", flags.minimumFrequency) }),
   };
   const meant: readonly string[] = flagsOfType[flags.type];
   for (const key of Object.keys(given)) {
@@ -149,16 +176,24 @@ function optionsOf(flags: TrainFlags, listener: Listener): TokenizerOptions {
     }
   }
   const specialTokens = flags.specialToken ?? [];
-  return flags.type === "bpe" ? { type: "bpe", ...given, specialTokens, listener } : { type: flags.type, ...given, specialTokens };
+  return flags.type === "bpe"
+    ? { type: "bpe", ...given, specialTokens, listener }
+    : { type: flags.type, ...given, specialTokens };
 }
 
 function numberOf(flag: string, text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new ConfigError(flag, `must be a number (got ${JSON.stringify(text)}).`);
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new ConfigError(flag, `must be a number (got ${JSON.stringify(text)}).`);
   return value;
 }
 
-function readIds(line: string, number: number, tokenizer: Tokenizer, { ids: holdsIds = false, json = false }: LineFlags): number[] {
+function readIds(
+  line: string,
+  number: number,
+  tokenizer: Tokenizer,
+  { ids: holdsIds = false, json = false }: LineFlags,
+): number[] {
   const bad = (problem: string): DataError => new DataError("standard input", number, problem);
   let entries: unknown = line === "" ? [] : line.split(" ");
   if (json) {
@@ -172,7 +207,9 @@ function readIds(line: string, number: number, tokenizer: Tokenizer, { ids: hold
   return entries.map((entry: unknown) => {
     const id = holdsIds ? wholeNumber(entry) : typeof entry === "string" ? tokenizer.idOf(entry) : undefined;
     if (id === undefined || tokenizer.tokenOf(id) === undefined) {
-      throw bad(`${JSON.stringify(entry)} is no ${holdsIds ? `id of the tokenizer (0 to ${tokenizer.vocabularySize - 1})` : "token of the tokenizer; for ids give --ids"}.`);
+      throw bad(
+        `${JSON.stringify(entry)} is no ${holdsIds ? `id of the tokenizer (0 to ${tokenizer.vocabularySize - 1})` : "token of the tokenizer; for ids give --ids"}.`,
+      );
     }
     return id;
   });
