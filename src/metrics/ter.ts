@@ -32,10 +32,11 @@ export class Ter implements Metric<TerCounts> {
   /** A row is edits to the nearest reference, mean reference length. */
   statistics(hypotheses: readonly string[], references: References): SegmentStatistics {
     return measureSegments(hypotheses, references, 2, (hypothesis, own) => {
-      const words = this.#words(hypothesis);
+      const words = splitWords(this.#prepare(hypothesis));
       let [edits, lengths] = [Infinity, 0];
       for (const reference of own) {
-        const referenceWords = this.#words(reference);
+        // References are prepared twice in the program whose scores these are, and the second pass can cut further.
+        const referenceWords = splitWords(tokenizeTercom(this.#prepare(reference), this.#options));
         edits = Math.min(edits, editsWithShifts(words, referenceWords));
         lengths += referenceWords.length;
       }
@@ -73,8 +74,8 @@ export class Ter implements Metric<TerCounts> {
     return scoreCorpus(this, [hypothesis], references.map((reference) => [reference]));
   }
 
-  #words(line: string): string[] {
-    return splitWords(tokenizeTercom(trimEnd(line), this.#options));
+  #prepare(line: string): string {
+    return tokenizeTercom(trimEnd(line), this.#options);
   }
 }
 
