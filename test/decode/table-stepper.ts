@@ -104,13 +104,3 @@ export class TableStepper implements Stepper {
     return this.#rows.map(({ sentence, tokens }) => this.#options.conditional(this.#options.keys[sentence]!, tokens));
   }
 }
-
-/** The same stepper with all methods but the whole rows, or all but the candidates, refused. */
-export function withoutTop(stepper: Stepper): Stepper {
-  return {
-    sentences: stepper.sentences,
-    vocabularySize: stepper.vocabularySize,
-    topCandidates: () => Promise.reject(new Error("candidates were asked for")),
-    logProbabilities: (step) => stepper.logProbabilities(step),
-  };
-}
