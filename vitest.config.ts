@@ -19,9 +19,16 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: kinds.map((kind) => `test/**/*.${kind}.test.ts`) },
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: kinds.map((kind) => `test/**/*.${kind}.test.ts`),
+        },
       },
-      ...kinds.map((kind) => ({ extends: true as const, test: { name: kind, include: [`test/**/*.${kind}.test.ts`] } })),
+      ...kinds.map((kind) => ({
+        extends: true as const,
+        test: { name: kind, include: [`test/**/*.${kind}.test.ts`] },
+      })),
     ],
   },
 });

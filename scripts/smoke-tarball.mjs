@@ -11,14 +11,18 @@ const folder = mkdtempSync(join(tmpdir(), "heddle-smoke-"));
 const npm = process.platform === "win32" ? "npm.cmd" : "npm";
 // The CUDA libraries that onnxruntime-node would download are no part of this check.
 const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" };
-const call = (program, words, cwd = folder) => execFileSync(program, words, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const call = (program, words, cwd = folder) =>
+  execFileSync(program, words, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
 try {
   // Our own build script prints before npm's JSON, so that only the last part of the output is JSON.
   const packed = call(npm, ["pack", "--json", "--pack-destination", folder], process.cwd());
   const [tarball] = JSON.parse(packed.slice(packed.search(/^\[/m)));
-  const strays = tarball.files.filter(({ path }) => /^(src|test|bench)\/|\.ts\.map$/.test(path) || /\/\./.test(`/${path}`));
-  if (strays.length > 0) throw new Error(`the package holds files that are not for users: ${strays.map(({ path }) => path).join(", ")}`);
+  const strays = tarball.files.filter(
+    ({ path }) => /^(src|test|bench)\/|\.ts\.map$/.test(path) || /\/\./.test(`/${path}`),
+  );
+  if (strays.length > 0)
+    throw new Error(`the package holds files that are not for users: ${strays.map(({ path }) => path).join(", ")}`);
   console.log(`packed ${tarball.entryCount} files, ${(tarball.unpackedSize / 1e6).toFixed(1)} MB`);
 
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
@@ -27,7 +31,12 @@ try {
   for (const entry of Object.keys(exports)) {
     const specifier = name + entry.slice(1);
     const how = entry.endsWith(".json") ? `, { with: { type: "json" } }` : "";
-    const count = call(process.execPath, ["--no-warnings", "--input-type=module", "-e", `console.log(Object.keys(await import("${specifier}"${how})).length)`]);
+    const count = call(process.execPath, [
+      "--no-warnings",
+      "--input-type=module",
+      "-e",
+      `console.log(Object.keys(await import("${specifier}"${how})).length)`,
+    ]);
     if (Number(count) === 0) throw new Error(`${specifier} exports nothing`);
     console.log(`${specifier}: ${count.trim()} names`);
   }
@@ -37,7 +46,17 @@ try {
   writeFileSync(join(folder, "program.ts"), program);
   const tsc = resolve("node_modules/typescript/bin/tsc");
   const types = ["--typeRoots", resolve("node_modules/@types"), "--types", "node"];
-  call(process.execPath, [tsc, "--noEmit", "--strict", "--target", "es2023", "--module", "nodenext", ...types, "program.ts"]);
+  call(process.execPath, [
+    tsc,
+    "--noEmit",
+    "--strict",
+    "--target",
+    "es2023",
+    "--module",
+    "nodenext",
+    ...types,
+    "program.ts",
+  ]);
   console.log("README's program: its types are right");
 
   const said = call(join(folder, "node_modules/.bin/heddle"), ["--version"]).trim();

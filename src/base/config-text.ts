@@ -24,7 +24,11 @@ export interface ReadConfig<Config> {
  * @example
  * const { config } = readConfig(schema, "model: { heads: 8 }", { place: "en-de.yaml", set: ["training.steps=100"] });
  */
-export function readConfig<Schema extends z.ZodType>(schema: Schema, text: string, { place, set = [] }: ReadConfigOptions): ReadConfig<z.output<Schema>> {
+export function readConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  text: string,
+  { place, set = [] }: ReadConfigOptions,
+): ReadConfig<z.output<Schema>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -55,7 +59,11 @@ export function readConfig<Schema extends z.ZodType>(schema: Schema, text: strin
  * @example
  * await writeFile("runs/en-de/config.yaml", writeConfig(schema, config, { title: "Written by Heddle 0.1.0." }));
  */
-export function writeConfig<Schema extends z.ZodType>(schema: Schema, config: z.output<Schema>, { title }: { title?: string } = {}): string {
+export function writeConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  config: z.output<Schema>,
+  { title }: { title?: string } = {},
+): string {
   // A key that is undefined has no value to spell out.
   const document = new Document(config, { keepUndefined: false });
   if (title !== undefined) document.commentBefore = ` ${title}`;
@@ -77,13 +85,15 @@ function override(document: Document, assignment: string): Override {
   const place = `--set ${assignment}`;
   const equals = assignment.indexOf("=");
   const key = assignment.slice(0, Math.max(equals, 0)).trim();
-  if (key === "" || key.split(".").includes("")) throw new ConfigError(place, "must read key=value, for example --set training.steps=1000");
+  if (key === "" || key.split(".").includes(""))
+    throw new ConfigError(place, "must read key=value, for example --set training.steps=1000");
   const value = parseDocument(assignment.slice(equals + 1), { prettyErrors: false });
   if (value.errors.length > 0) throw new ConfigError(place, `the value is not valid YAML: ${value.errors[0]?.message}`);
   const path = key.split(".");
   const prefixes = path.map((_, length) => path.slice(0, length + 1));
   for (const parent of prefixes.slice(0, -1)) {
-    if (document.hasIn(parent) && !isMap(document.getIn(parent, true))) throw new ConfigError(place, `${parent.join(".")} holds a value, not keys`);
+    if (document.hasIn(parent) && !isMap(document.getIn(parent, true)))
+      throw new ConfigError(place, `${parent.join(".")} holds a value, not keys`);
   }
   const introduces = prefixes.find((prefix) => !document.hasIn(prefix)) ?? path;
   document.setIn(path, value.contents);

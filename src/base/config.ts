@@ -68,7 +68,9 @@ export function parseConfig<Schema extends z.ZodType>(
   const tree = configJsonSchema(schema) as SchemaNode;
   const found = result.error.issues.flatMap((issue) => problemsOf(issue, value, tree));
   // What is wrong with a value by itself comes before what is wrong with it beside others; the first says enough.
-  const problems = found.filter(({ path }, i) => found.findIndex((other) => other.path.join(".") === path.join(".")) === i);
+  const problems = found.filter(
+    ({ path }, i) => found.findIndex((other) => other.path.join(".") === path.join(".")) === i,
+  );
   const [first, ...rest] = problems.map(({ path, text }) => ({ place: locate(path), text }));
   const further = rest.map(({ place, text }) => `\n${place}: ${text}`).join("");
   throw new ConfigError(first?.place ?? place, `${first?.text}${further}`);
@@ -91,7 +93,7 @@ export function describeConfig(schema: z.ZodType): ConfigOption[] {
       visit(child, path === "" ? key : `${path}.${key}`, node.required?.includes(key) ?? false);
     }
   };
-  visit(configJsonSchema(schema) as SchemaNode, "", true);
+  visit(configJsonSchema(schema), "", true);
   return options;
 }
 
@@ -151,7 +153,8 @@ function problemsOf(issue: z.core.$ZodIssue, root: unknown, tree: SchemaNode): P
     const help = node?.description === undefined ? "" : ` ${node.description}`;
     return [{ path, text: `${name} is missing.${help}` }];
   }
-  const wanted = node === undefined || issue.code === "invalid_format" ? issue.message : `must be ${article(typeText(node))}`;
+  const wanted =
+    node === undefined || issue.code === "invalid_format" ? issue.message : `must be ${article(typeText(node))}`;
   const near = typeof value === "string" ? nearest(value, (node?.enum ?? []).map(String)) : undefined;
   const hint = near === undefined ? "" : ` Did you mean ${near}?`;
   return [{ path, text: `${name} ${wanted} (got ${JSON.stringify(value)}).${hint}` }];
@@ -198,11 +201,18 @@ function valueAt(root: unknown, path: ConfigPath): unknown {
 function typeText(node: SchemaNode): string {
   if (node.enum !== undefined) return node.enum.map(String).join(" | ");
   if (node.anyOf !== undefined) return node.anyOf.map(typeText).join(" | ");
-  if (node.prefixItems !== undefined) return `list of ${node.prefixItems.length}: ${node.prefixItems.map(typeText).join(", ")}`;
+  if (node.prefixItems !== undefined)
+    return `list of ${node.prefixItems.length}: ${node.prefixItems.map(typeText).join(", ")}`;
   if (node.items !== undefined) return `list, each ${typeText(node.items)}`;
-  const kinds: Record<string, string> = { integer: "whole number", string: "text", boolean: "true | false", object: "section of keys" };
+  const kinds: Record<string, string> = {
+    integer: "whole number",
+    string: "text",
+    boolean: "true | false",
+    object: "section of keys",
+  };
   // JSON Schema bounds every whole number by the largest safe one; that is no news to a reader.
-  const isNews = (bound: number | undefined): bound is number => bound !== undefined && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
+  const isNews = (bound: number | undefined): bound is number =>
+    bound !== undefined && Math.abs(bound) < Number.MAX_SAFE_INTEGER;
   const bounds = [
     isNews(node.exclusiveMinimum) ? `above ${node.exclusiveMinimum}` : "",
     isNews(node.minimum) ? `≥ ${node.minimum}` : "",

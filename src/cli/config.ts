@@ -20,14 +20,20 @@ export interface LoadConfigOptions {
  * @example
  * const config = await loadConfig("recipes/multi30k/en-de.yaml", { set: ["training.steps=100"] });
  */
-export async function loadConfig(file: string, { set = [], environment = process.env }: LoadConfigOptions = {}): Promise<TranslationConfig> {
+export async function loadConfig(
+  file: string,
+  { set = [], environment = process.env }: LoadConfigOptions = {},
+): Promise<TranslationConfig> {
   const { config, locate } = readConfig(translationConfig, await readFile(file, "utf8"), { place: file, set });
   return mapPaths(config, (path, key) => resolve(dirname(file), expand(path, { key, environment, locate })));
 }
 
 /** The option `--set`, to be given as often as there are keys to override. */
 export function setOption(): Option {
-  return new Option("--set <key=value>", "override a key of the configuration, for example training.steps=1000; may be repeated")
+  return new Option(
+    "--set <key=value>",
+    "override a key of the configuration, for example training.steps=1000; may be repeated",
+  )
     .default([], "none")
     .argParser((assignment: string, before: readonly string[]) => [...before, assignment]);
 }
@@ -54,7 +60,10 @@ function expand(path: string, { key, environment, locate }: ExpandOptions): stri
   return path.replace(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = environment[name];
     if (value === undefined || value === "") {
-      throw new ConfigError(locate(key), `${key.join(".")} needs the environment variable ${name}, which is not set. Say: export ${name}=…`);
+      throw new ConfigError(
+        locate(key),
+        `${key.join(".")} needs the environment variable ${name}, which is not set. Say: export ${name}=…`,
+      );
     }
     return value;
   });

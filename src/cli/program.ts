@@ -45,7 +45,8 @@ export async function run(
     // Only the named command is loaded; the others stand in the help with their name and summary.
     const named = words.filter((word) => !word.startsWith("-")).slice(0, 2);
     for (const [name, { summary, load }] of Object.entries(commands)) {
-      const command = named[0] === name || (named[0] === "help" && named[1] === name) ? await load() : new Command(name);
+      const command =
+        named[0] === name || (named[0] === "help" && named[1] === name) ? await load() : new Command(name);
       inherit(command.summary(summary), program, "heddle");
       program.addCommand(command);
     }

@@ -19,20 +19,36 @@ const model = z
     encoderLayers: z.int().min(1).optional().describe("Layers of the encoder, where it differs from layers."),
     decoderLayers: z.int().min(1).optional().describe("Layers of the decoder, where it differs from layers."),
     dFeedForward: count("Width between the two layers of the feed-forward part; the paper takes 4 × dModel.", 1024),
-    dropout: z.number().min(0).lt(1).default(0.1).describe("Chance to drop a value of an embedding or of a sublayer's output while training."),
+    dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.1)
+      .describe("Chance to drop a value of an embedding or of a sublayer's output while training."),
     attentionDropout: chance("Chance to drop an attention weight while training."),
     activationDropout: chance("Chance to drop a hidden value of the feed-forward part while training."),
-    norm: z.enum(["post", "pre"]).default("post").describe("Layer norm after the residual sum (post, as in the paper) or before the sublayer (pre)."),
+    norm: z
+      .enum(["post", "pre"])
+      .default("post")
+      .describe("Layer norm after the residual sum (post, as in the paper) or before the sublayer (pre)."),
     activation: z.enum(["relu", "gelu", "silu"]).default("relu").describe("Nonlinearity of the feed-forward part."),
     positions: z.enum(["sinusoidal", "learned"]).default("sinusoidal").describe("Where position vectors come from."),
-    positionJoin: z.enum(["add", "concatenate"]).default("add").describe("Add positions to embeddings, or concatenate and project."),
+    positionJoin: z
+      .enum(["add", "concatenate"])
+      .default("add")
+      .describe("Add positions to embeddings, or concatenate and project."),
     maxPositions: count("Longest sequence that learned positions serve.", 1024),
-    tying: z.enum(["none", "two-way", "three-way"]).default("three-way").describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
+    tying: z
+      .enum(["none", "two-way", "three-way"])
+      .default("three-way")
+      .describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
   })
   .superRefine(({ dModel, heads, positions, maxPositions }, context) => {
     if (dModel % heads !== 0) reject(context, "heads", `must divide dModel (got ${heads} and ${dModel})`);
-    if (positions === "sinusoidal" && dModel % 2 !== 0) reject(context, "dModel", `must be even for sinusoidal positions (got ${dModel})`);
-    if (positions === "sinusoidal" && maxPositions !== 1024) reject(context, "maxPositions", "has no effect with sinusoidal positions. Remove it");
+    if (positions === "sinusoidal" && dModel % 2 !== 0)
+      reject(context, "dModel", `must be even for sinusoidal positions (got ${dModel})`);
+    if (positions === "sinusoidal" && maxPositions !== 1024)
+      reject(context, "maxPositions", "has no effect with sinusoidal positions. Remove it");
   });
 
 /** Which types of tokenizer know an option that not all of them know. */
@@ -47,22 +63,50 @@ const tokenizerTypesWith: Readonly<Record<string, readonly string[]>> = {
 
 const tokenizer = z
   .strictObject({
-    type: z.enum(["bpe", "character", "word"]).default("bpe").describe("Units of text: byte-pair encoding, single characters, or whole words."),
-    vocabularySize: z.int().min(8).optional().describe("Most entries of the vocabulary, special tokens included. bpe without merges: 8000; else what the text needs."),
+    type: z
+      .enum(["bpe", "character", "word"])
+      .default("bpe")
+      .describe("Units of text: byte-pair encoding, single characters, or whole words."),
+    vocabularySize: z
+      .int()
+      .min(8)
+      .optional()
+      .describe(
+        "Most entries of the vocabulary, special tokens included. bpe without merges: 8000; else what the text needs.",
+      ),
     merges: z.int().min(0).optional().describe("bpe: merges to learn, in place of vocabularySize."),
     joint: z.boolean().default(true).describe("One vocabulary for source and target."),
-    byteFallback: z.boolean().optional().describe("Spell a character that training never saw as its UTF-8 bytes. bpe: true; character: false."),
-    characterCoverage: z.number().gt(0).lte(1).optional().describe("bpe: share of the text whose characters get entries. 0.9999; 1 without byteFallback."),
-    splitPunctuation: z.boolean().optional().describe("bpe, word: part punctuation from words; false for text that is tokenised already. true."),
-    minimumFrequency: z.int().min(1).optional().describe("bpe: merge no pair seen less often, 2; word: keep no word seen less often, 1."),
-    specialTokens: z.array(z.string().min(1)).default([]).describe("Tokens kept whole and skipped in output, such as tags of languages."),
+    byteFallback: z
+      .boolean()
+      .optional()
+      .describe("Spell a character that training never saw as its UTF-8 bytes. bpe: true; character: false."),
+    characterCoverage: z
+      .number()
+      .gt(0)
+      .lte(1)
+      .optional()
+      .describe("bpe: share of the text whose characters get entries. 0.9999; 1 without byteFallback."),
+    splitPunctuation: z
+      .boolean()
+      .optional()
+      .describe("bpe, word: part punctuation from words; false for text that is tokenised already. true."),
+    minimumFrequency: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("bpe: merge no pair seen less often, 2; word: keep no word seen less often, 1."),
+    specialTokens: z
+      .array(z.string().min(1))
+      .default([])
+      .describe("Tokens kept whole and skipped in output, such as tags of languages."),
     dropout: z.number().min(0).lt(1).optional().describe("bpe: chance to skip a merge while training. 0."),
     path: z.string().min(1).optional().describe("A tokenizer.json to use instead of learning one."),
   })
   .superRefine((options, context) => {
     for (const [key, types] of Object.entries(tokenizerTypesWith)) {
       const isSet = options[key as keyof typeof options] !== undefined;
-      if (isSet && !types.includes(options.type)) reject(context, key, `has no effect with type ${options.type}. Remove it`);
+      if (isSet && !types.includes(options.type))
+        reject(context, key, `has no effect with type ${options.type}. Remove it`);
     }
     if (options.merges !== undefined && options.vocabularySize !== undefined) {
       reject(context, "merges", "and tokenizer.vocabularySize both say when to stop. Give one of them");
@@ -71,7 +115,10 @@ const tokenizer = z
   // What is left open above depends on the type; a complete configuration says it.
   .transform(({ byteFallback, splitPunctuation, minimumFrequency, characterCoverage, dropout, ...options }) => {
     if (options.type === "character") return { ...options, byteFallback: byteFallback ?? false };
-    const words = { splitPunctuation: splitPunctuation ?? true, minimumFrequency: minimumFrequency ?? (options.type === "bpe" ? 2 : 1) };
+    const words = {
+      splitPunctuation: splitPunctuation ?? true,
+      minimumFrequency: minimumFrequency ?? (options.type === "bpe" ? 2 : 1),
+    };
     if (options.type === "word") return { ...options, ...words };
     return {
       ...options,
@@ -89,7 +136,10 @@ const side = z.union([z.string().min(1), z.int().min(0)]);
 
 const split = z
   .strictObject({
-    format: z.enum(["parallel", "tsv", "jsonl"]).default("parallel").describe("Two files line by line, or one file of columns or of JSON objects; each may be .gz."),
+    format: z
+      .enum(["parallel", "tsv", "jsonl"])
+      .default("parallel")
+      .describe("Two files line by line, or one file of columns or of JSON objects; each may be .gz."),
     file: z.string().min(1).optional().describe("The one file of tsv or jsonl."),
     source: side.describe("The source side: a file; of tsv a column, by name or number from 0; of jsonl a field."),
     target: side.describe("The target side, as the source."),
@@ -104,13 +154,17 @@ const split = z
   })
   .superRefine(({ format, file, source, target, checksums }, context) => {
     for (const [key, value] of Object.entries({ source, target })) {
-      if (format !== "tsv" && typeof value === "number") reject(context, key, `must be text with format ${format} (got ${value})`);
+      if (format !== "tsv" && typeof value === "number")
+        reject(context, key, `must be text with format ${format} (got ${value})`);
     }
-    if (format === "parallel" && file !== undefined) reject(context, "file", "has no effect with format parallel. Set format to tsv or jsonl");
-    if (format !== "parallel" && file === undefined) reject(context, "file", `is missing: format ${format} reads one file`);
+    if (format === "parallel" && file !== undefined)
+      reject(context, "file", "has no effect with format parallel. Set format to tsv or jsonl");
+    if (format !== "parallel" && file === undefined)
+      reject(context, "file", `is missing: format ${format} reads one file`);
     for (const side of ["file", "source", "target"] as const) {
       const isFile = (side === "file") === (format !== "parallel");
-      if (checksums?.[side] !== undefined && !isFile) reject(context, `checksums.${side}`, `has no effect with format ${format}. Remove it`);
+      if (checksums?.[side] !== undefined && !isFile)
+        reject(context, `checksums.${side}`, `has no effect with format ${format}. Remove it`);
     }
   });
 
@@ -125,14 +179,28 @@ const data = z
 const training = z
   .strictObject({
     steps: count("Most updates.", 20_000),
-    minutes: z.number().positive().optional().describe("Stop after this many minutes of training, if that comes first."),
+    minutes: z
+      .number()
+      .positive()
+      .optional()
+      .describe("Stop after this many minutes of training, if that comes first."),
     batchTokens: count("Most tokens of one batch on its longer side, padding included.", 4096),
     accumulate: count("Batches whose gradients one update sums."),
     optimizer: z.enum(["adam", "adamw"]).default("adam").describe("adamw takes weight decay apart from the gradient."),
-    learningRate: z.number().positive().default(0.001).describe("The highest learning rate, reached when warm-up ends."),
+    learningRate: z
+      .number()
+      .positive()
+      .default(0.001)
+      .describe("The highest learning rate, reached when warm-up ends."),
     warmup: z.int().min(0).default(4000).describe("Steps over which the learning rate rises from zero."),
-    schedule: z.enum(["inverse-square-root", "cosine", "linear", "constant"]).default("inverse-square-root").describe("The learning rate after warm-up."),
-    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.98]).describe("Decay of the first and second moment."),
+    schedule: z
+      .enum(["inverse-square-root", "cosine", "linear", "constant"])
+      .default("inverse-square-root")
+      .describe("The learning rate after warm-up."),
+    betas: z
+      .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
+      .default([0.9, 0.98])
+      .describe("Decay of the first and second moment."),
     epsilon: z.number().positive().default(1e-9).describe("Added to the root of the second moment."),
     weightDecay: z.number().min(0).default(0).describe("Weight decay of matrices; norms and biases have none (adamw)."),
     clip: z.number().positive().optional().describe("Largest global norm of a gradient; a longer one is scaled down."),
@@ -140,7 +208,11 @@ const training = z
     seed: z.int().min(0).default(1).describe("Of parameters, order of batches and dropout: same seed, same run."),
     validateEvery: count("Steps between validations, each with a checkpoint.", 1000),
     patience: z.int().min(1).optional().describe("Stop after this many validations without a better loss."),
-    averageCheckpoints: z.int().min(0).default(0).describe("Average this many of the last checkpoints at the end; 0 for none."),
+    averageCheckpoints: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe("Average this many of the last checkpoints at the end; 0 for none."),
     keepCheckpoints: count("Checkpoints to keep besides the best one.", 3),
     maxSourceTokens: count("Longer pairs are left out of training, and counted.", 256),
     maxTargetTokens: count("Longer pairs are left out of training, and counted.", 256),
@@ -148,16 +220,24 @@ const training = z
     logEvery: count("Steps between two lines of metrics.", 100),
   })
   .superRefine(({ optimizer, weightDecay, averageCheckpoints, keepCheckpoints }, context) => {
-    if (optimizer === "adam" && weightDecay > 0) reject(context, "weightDecay", "has no effect with optimizer adam. Use adamw");
+    if (optimizer === "adam" && weightDecay > 0)
+      reject(context, "weightDecay", "has no effect with optimizer adam. Use adamw");
     if (averageCheckpoints > keepCheckpoints) {
-      reject(context, "keepCheckpoints", `must not be below averageCheckpoints (got ${keepCheckpoints} and ${averageCheckpoints})`);
+      reject(
+        context,
+        "keepCheckpoints",
+        `must not be below averageCheckpoints (got ${keepCheckpoints} and ${averageCheckpoints})`,
+      );
     }
   });
 
 const decoding = z
   .strictObject({
     beams: count("Hypotheses kept at a time; 1 is greedy search.", 5),
-    lengthPenalty: z.number().default(1).describe("Exponent of the length that a hypothesis' score is divided by; above 1 favours long ones."),
+    lengthPenalty: z
+      .number()
+      .default(1)
+      .describe("Exponent of the length that a hypothesis' score is divided by; above 1 favours long ones."),
     minLength: z.int().min(0).default(0).describe("Fewest target tokens before END."),
     maxLength: count("Most target tokens.", 256),
     nbest: count("Hypotheses given for each line."),
@@ -165,7 +245,8 @@ const decoding = z
   })
   .superRefine(({ beams, nbest, minLength, maxLength }, context) => {
     if (nbest > beams) reject(context, "nbest", `must not exceed beams (got ${nbest} and ${beams})`);
-    if (minLength > maxLength) reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
+    if (minLength > maxLength)
+      reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
   });
 
 /** Every key of a translation run's configuration. Read a file with `readConfig(translationConfig, text, …)`. */
@@ -178,8 +259,10 @@ export const translationConfig = z
     decoding: decoding.prefault({}),
   })
   .superRefine(({ model, tokenizer, data, training }, context) => {
-    if (model.tying === "three-way" && !tokenizer.joint) reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");
-    if (data.validation === undefined && training.patience !== undefined) reject(context, "training.patience", "needs data.validation to watch");
+    if (model.tying === "three-way" && !tokenizer.joint)
+      reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");
+    if (data.validation === undefined && training.patience !== undefined)
+      reject(context, "training.patience", "needs data.validation to watch");
   });
 
 /** A complete configuration: every default filled in. */
@@ -207,7 +290,10 @@ export function translationJsonSchema(): object {
  * @example
  * const here = mapPaths(config, (path) => `data/${path}`);
  */
-export function mapPaths(config: TranslationConfig, resolve: (path: string, key: ConfigPath) => string): TranslationConfig {
+export function mapPaths(
+  config: TranslationConfig,
+  resolve: (path: string, key: ConfigPath) => string,
+): TranslationConfig {
   const mapSplit = (split: SplitConfig, name: string): SplitConfig => {
     const keys = split.format === "parallel" ? (["source", "target"] as const) : (["file"] as const);
     const paths = keys.map((key) => [key, resolve(String(split[key]), ["data", name, key])]);

@@ -7,7 +7,10 @@ const schema = z.strictObject({
   model: z
     .strictObject({
       heads: z.int().default(4).describe("Attention heads."),
-      betas: z.tuple([z.number().lt(1), z.number().lt(1)]).default([0.9, 0.98]).describe("Decay."),
+      betas: z
+        .tuple([z.number().lt(1), z.number().lt(1)])
+        .default([0.9, 0.98])
+        .describe("Decay."),
       norm: z.enum(["post", "pre"]).default("post"),
     })
     .prefault({}),

@@ -13,7 +13,12 @@ const schema = z.strictObject({
       betas: z.tuple([z.number().lt(1), z.number().lt(1)]).optional(),
     })
     .superRefine(({ dModel, heads }, context) => {
-      if (dModel % heads !== 0) context.addIssue({ code: "custom", path: ["heads"], message: `must divide dModel (got ${heads} and ${dModel})` });
+      if (dModel % heads !== 0)
+        context.addIssue({
+          code: "custom",
+          path: ["heads"],
+          message: `must divide dModel (got ${heads} and ${dModel})`,
+        });
     })
     .prefault({}),
   training: z.strictObject({ steps: z.int().min(1).default(10), seed: z.int().default(1) }).prefault({}),
@@ -84,12 +89,31 @@ test("the nearest word forgives case, hyphens, swaps and a third of its letters,
 test("every option is described once with its type, default and help", () => {
   const options = describeConfig(schema);
   expect(options.map(({ path }) => path)).toEqual([
-    ...["model.dModel", "model.heads", "model.norm", "model.dropout", "model.betas"],
-    ...["training.steps", "training.seed", "source", "name"],
+    "model.dModel",
+    "model.heads",
+    "model.norm",
+    "model.dropout",
+    "model.betas",
+    "training.steps",
+    "training.seed",
+    "source",
+    "name",
   ]);
-  expect(options[0]).toEqual({ path: "model.dModel", type: "whole number ≥ 1", default: 256, isRequired: false, help: "Width." });
+  expect(options[0]).toEqual({
+    path: "model.dModel",
+    type: "whole number ≥ 1",
+    default: 256,
+    isRequired: false,
+    help: "Width.",
+  });
   expect(options[4]?.type).toBe("list of 2: number below 1, number below 1");
-  expect(options.at(-1)).toEqual({ path: "name", type: "text", default: undefined, isRequired: true, help: "What to call the run." });
+  expect(options.at(-1)).toEqual({
+    path: "name",
+    type: "text",
+    default: undefined,
+    isRequired: true,
+    help: "What to call the run.",
+  });
 });
 
 test("the JSON Schema lets a file leave out what has a default, and refuses unknown keys", () => {

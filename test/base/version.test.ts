@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { version } from "../../src/base/index.ts";
 
 test("the version that files carry is the package's", () => {
-  const { version: published } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  const { version: published } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
   expect(version).toBe(published);
 });

@@ -16,7 +16,8 @@ const commands: Record<string, CommandEntry> = {
         .argument("<how>")
         .option("--beams <count>", "hypotheses")
         .action(async (how: string) => {
-          if (how === "config") throw new ConfigError("en-de.yaml:2:3", "model.heads must divide dModel (got 7 and 512)");
+          if (how === "config")
+            throw new ConfigError("en-de.yaml:2:3", "model.heads must divide dModel (got 7 and 512)");
           if (how === "missing") throw Object.assign(new Error("ENOENT"), { code: "ENOENT", path: "train.en" });
           if (how === "pipe") throw Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
           if (how === "bug") throw new TypeError("x is undefined");
@@ -52,7 +53,10 @@ test("--help lists every command with its summary and loads none", async () => {
   expect(loaded).toEqual([]);
 });
 
-test.each([["fail", "--help"], ["help", "fail"]])("%s %s loads that command and prints its own help", async (...words) => {
+test.each([
+  ["fail", "--help"],
+  ["help", "fail"],
+])("%s %s loads that command and prints its own help", async (...words) => {
   const { code, out } = await call(...words);
   expect(code).toBe(0);
   expect(out).toContain("--beams <count>");

@@ -11,7 +11,6 @@ function screen({ isTTY, columns = 80 }: { isTTY: boolean; columns?: number }) {
     progress.listener({ type: "progress", task: "training", done, total: 100, figures });
   };
   // Colour is not what these tests are about.
-  // eslint-disable-next-line no-control-regex
   return { progress, step, text: () => text.replace(/\x1b\[\d+m/g, "") };
 }
 

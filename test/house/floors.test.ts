@@ -19,7 +19,8 @@ const floors = [
 /** Files that another room imports by their own name, because they load more than the rest of their room. */
 const ownDoors = ["base/config.ts", "base/config-text.ts", "tasks/translation-config.ts"];
 
-const roomOf = (file: string): string => (file.includes("/") ? file.slice(0, file.indexOf("/")) : "the package's index");
+const roomOf = (file: string): string =>
+  file.includes("/") ? file.slice(0, file.indexOf("/")) : "the package's index";
 const floorOf = (file: string): number => floors.findIndex((rooms) => rooms.includes(roomOf(file)));
 
 const files = readdirSync(source, { recursive: true, encoding: "utf8" })
@@ -28,7 +29,9 @@ const files = readdirSync(source, { recursive: true, encoding: "utf8" })
 const imports = files.flatMap((file) => {
   const text = readFileSync(join(source, file), "utf8").replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
   return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, specifier = ""]) => {
-    const target = relative(source, resolve(source, dirname(file), specifier)).split(sep).join("/");
+    const target = relative(source, resolve(source, dirname(file), specifier))
+      .split(sep)
+      .join("/");
     return { file, specifier, target: specifier.startsWith(".") ? target : undefined };
   });
 });
@@ -56,6 +59,8 @@ test("another room is entered by its index", () => {
 });
 
 test("nothing outside engine/ imports ONNX Runtime", () => {
-  const wrong = imports.filter(({ file, specifier }) => /^(onnxruntime-|#session)/.test(specifier) && roomOf(file) !== "engine");
+  const wrong = imports.filter(
+    ({ file, specifier }) => /^(onnxruntime-|#session)/.test(specifier) && roomOf(file) !== "engine",
+  );
   expect(wrong.map(({ file, specifier }) => `${file} imports ${specifier}`)).toEqual([]);
 });

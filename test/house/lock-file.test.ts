@@ -7,5 +7,7 @@ test("the lock file pins versions and sums, and no registry: any mirror will do"
   };
   const installed = Object.entries(packages).filter(([path]) => path !== "");
   expect(installed.length).toBeGreaterThan(20);
-  expect(installed.filter(([, { resolved, integrity }]) => resolved !== undefined || integrity === undefined)).toEqual([]);
+  expect(installed.filter(([, { resolved, integrity }]) => resolved !== undefined || integrity === undefined)).toEqual(
+    [],
+  );
 });

@@ -19,18 +19,33 @@ const entries = Object.entries(exports)
 
 /** Names of the `export { a, type B } from "…"` lists; comments may stand between them. */
 function exportedNames(text: string): string[] {
-  return [...text.replace(/\/\/.*$/gm, "").matchAll(/export\s+(type\s+)?\{([^}]*)\}/g)].flatMap(([, type = "", list = ""]) =>
-    list.split(",").map((name) => name.trim()).filter((name) => name !== "").map((name) => (type === "" ? name : `type ${name}`)),
+  return [...text.replace(/\/\/.*$/gm, "").matchAll(/export\s+(type\s+)?\{([^}]*)\}/g)].flatMap(
+    ([, type = "", list = ""]) =>
+      list
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "")
+        .map((name) => (type === "" ? name : `type ${name}`)),
   );
 }
 
 test.each(entries)("$title re-exports, name by name, and does nothing else", ({ text }) => {
   expect(exportedNames(text)).not.toEqual([]);
-  const rest = text.replace(/\/\/.*$/gm, "").replace(/\/\*[^]*?\*\//g, "").replace(/export\s+(type\s+)?\{[^}]*\}\s*from\s*"[^"]+";/g, "");
+  const rest = text
+    .replace(/\/\/.*$/gm, "")
+    .replace(/\/\*[^]*?\*\//g, "")
+    .replace(/export\s+(type\s+)?\{[^}]*\}\s*from\s*"[^"]+";/g, "");
   expect(rest.trim()).toBe("");
 });
 
 test("the public names are those of the list", async () => {
-  const list = entries.map(({ title, text }) => [title, ...exportedNames(text).sort().map((name) => `  ${name}`)].join("\n"));
+  const list = entries.map(({ title, text }) =>
+    [
+      title,
+      ...exportedNames(text)
+        .sort()
+        .map((name) => `  ${name}`),
+    ].join("\n"),
+  );
   await expect(`${list.join("\n\n")}\n`).toMatchFileSnapshot("public-api.txt");
 });

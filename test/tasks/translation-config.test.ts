@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { readConfig, writeConfig } from "../../src/base/config-text.ts";
 import { describeConfig } from "../../src/base/config.ts";
-import { mapPaths, translationConfig, translationJsonSchema, type TranslationConfig } from "../../src/tasks/translation-config.ts";
+import {
+  mapPaths,
+  translationConfig,
+  translationJsonSchema,
+  type TranslationConfig,
+} from "../../src/tasks/translation-config.ts";
 
 const least = "data: { train: { source: train.en, target: train.de } }\n";
 
@@ -16,12 +21,39 @@ test("two file names are a whole configuration, and writing it out loses nothing
 });
 
 test.each([
-  ["bpe", [], { vocabularySize: 8000, byteFallback: true, characterCoverage: 0.9999, splitPunctuation: true, minimumFrequency: 2, dropout: 0 }],
-  ["bpe", ["tokenizer.merges=10"], { merges: 10, byteFallback: true, characterCoverage: 0.9999, splitPunctuation: true, minimumFrequency: 2, dropout: 0 }],
+  [
+    "bpe",
+    [],
+    {
+      vocabularySize: 8000,
+      byteFallback: true,
+      characterCoverage: 0.9999,
+      splitPunctuation: true,
+      minimumFrequency: 2,
+      dropout: 0,
+    },
+  ],
+  [
+    "bpe",
+    ["tokenizer.merges=10"],
+    {
+      merges: 10,
+      byteFallback: true,
+      characterCoverage: 0.9999,
+      splitPunctuation: true,
+      minimumFrequency: 2,
+      dropout: 0,
+    },
+  ],
   ["character", [], { byteFallback: false }],
   ["word", [], { splitPunctuation: true, minimumFrequency: 1 }],
 ] as const)("a tokenizer of type %s %j is completed with what that type knows", (type, set, expected) => {
-  expect(read(least, [`tokenizer.type=${type}`, ...set]).tokenizer).toEqual({ type, joint: true, specialTokens: [], ...expected });
+  expect(read(least, [`tokenizer.type=${type}`, ...set]).tokenizer).toEqual({
+    type,
+    joint: true,
+    specialTokens: [],
+    ...expected,
+  });
 });
 
 test("every option has a help line", () => {
@@ -35,22 +67,58 @@ test("the JSON Schema asks for data.train alone", () => {
 describe("options that do not go together are refused", () => {
   const cases: [set: string[], expected: string][] = [
     [["model.heads=7", "model.dModel=512"], "--set model.heads=7: model.heads must divide dModel (got 7 and 512)"],
-    [["model.dModel=5", "model.heads=1"], "--set model.dModel=5: model.dModel must be even for sinusoidal positions (got 5)"],
-    [["model.maxPositions=64"], "--set model.maxPositions=64: model.maxPositions has no effect with sinusoidal positions. Remove it"],
-    [["tokenizer.joint=false"], "en-de.yaml: model.tying three-way needs tokenizer.joint true. Use two-way, or one vocabulary"],
-    [["tokenizer.type=word", "tokenizer.dropout=0.1"], "--set tokenizer.dropout=0.1: tokenizer.dropout has no effect with type word. Remove it"],
-    [["tokenizer.type=character", "tokenizer.merges=5"], "--set tokenizer.merges=5: tokenizer.merges has no effect with type character. Remove it"],
-    [["tokenizer.vocabularySize=99", "tokenizer.merges=5"], "--set tokenizer.merges=5: tokenizer.merges and tokenizer.vocabularySize both say when to stop. Give one of them"],
+    [
+      ["model.dModel=5", "model.heads=1"],
+      "--set model.dModel=5: model.dModel must be even for sinusoidal positions (got 5)",
+    ],
+    [
+      ["model.maxPositions=64"],
+      "--set model.maxPositions=64: model.maxPositions has no effect with sinusoidal positions. Remove it",
+    ],
+    [
+      ["tokenizer.joint=false"],
+      "en-de.yaml: model.tying three-way needs tokenizer.joint true. Use two-way, or one vocabulary",
+    ],
+    [
+      ["tokenizer.type=word", "tokenizer.dropout=0.1"],
+      "--set tokenizer.dropout=0.1: tokenizer.dropout has no effect with type word. Remove it",
+    ],
+    [
+      ["tokenizer.type=character", "tokenizer.merges=5"],
+      "--set tokenizer.merges=5: tokenizer.merges has no effect with type character. Remove it",
+    ],
+    [
+      ["tokenizer.vocabularySize=99", "tokenizer.merges=5"],
+      "--set tokenizer.merges=5: tokenizer.merges and tokenizer.vocabularySize both say when to stop. Give one of them",
+    ],
     [["data.train.source=3"], "--set data.train.source=3: data.train.source must be text with format parallel (got 3)"],
-    [["data.train.source=[a]"], "--set data.train.source=[a]: data.train.source must be text or whole number ≥ 0 (got [\"a\"])."],
-    [["training.weightDecay=0.1"], "--set training.weightDecay=0.1: training.weightDecay has no effect with optimizer adam. Use adamw"],
-    [["training.averageCheckpoints=9"], "--set training.averageCheckpoints=9: training.keepCheckpoints must not be below averageCheckpoints (got 3 and 9)"],
+    [
+      ["data.train.source=[a]"],
+      '--set data.train.source=[a]: data.train.source must be text or whole number ≥ 0 (got ["a"]).',
+    ],
+    [
+      ["training.weightDecay=0.1"],
+      "--set training.weightDecay=0.1: training.weightDecay has no effect with optimizer adam. Use adamw",
+    ],
+    [
+      ["training.averageCheckpoints=9"],
+      "--set training.averageCheckpoints=9: training.keepCheckpoints must not be below averageCheckpoints (got 3 and 9)",
+    ],
     [["training.patience=9"], "--set training.patience=9: training.patience needs data.validation to watch"],
     [["decoding.nbest=9"], "--set decoding.nbest=9: decoding.nbest must not exceed beams (got 9 and 5)"],
-    [["decoding.minLength=300"], "--set decoding.minLength=300: decoding.minLength must not exceed maxLength (got 300 and 256)"],
+    [
+      ["decoding.minLength=300"],
+      "--set decoding.minLength=300: decoding.minLength must not exceed maxLength (got 300 and 256)",
+    ],
     [["data.train.format=tsv"], "en-de.yaml:1:9: data.train.file is missing: format tsv reads one file"],
-    [["data.train.file=x"], "--set data.train.file=x: data.train.file has no effect with format parallel. Set format to tsv or jsonl"],
-    [["data.train.checksums.source=ab"], "--set data.train.checksums.source=ab: data.train.checksums.source must be 64 hexadecimal digits (got \"ab\")."],
+    [
+      ["data.train.file=x"],
+      "--set data.train.file=x: data.train.file has no effect with format parallel. Set format to tsv or jsonl",
+    ],
+    [
+      ["data.train.checksums.source=ab"],
+      '--set data.train.checksums.source=ab: data.train.checksums.source must be 64 hexadecimal digits (got "ab").',
+    ],
   ];
   test.each(cases)("%j", (set, expected) => {
     expect(() => read(least, set)).toThrow(expected);
