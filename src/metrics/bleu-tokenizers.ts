@@ -1,23 +1,11 @@
 // How BLEU cuts text into words. A score can be compared only with scores of the same tokenizer, so these follow the
 // published definitions to the letter, their accidents included.
+import { separateMarks, separateStops, unescapeEntities } from "./western-text.ts";
 import { squeezeSpaces, trim } from "./whitespace.ts";
 
-/** Rewrites shared by `13a` and `zh`: mteval-v13a's rules for Western languages, in their order. */
+/** mteval-v13a's rules for Western languages, shared by `13a` and `zh`. */
 function separatePunctuation(line: string): string {
-  return squeezeSpaces(
-    line
-      // ASCII punctuation except ' , - . and the digits' neighbours; the range from space to & takes the space too.
-      .replace(/([{-~[-` -&(-+:-@/])/gu, " $1 ")
-      .replace(/([^0-9])([.,])/gu, "$1 $2 ")
-      .replace(/([.,])([^0-9])/gu, " $1 $2")
-      .replace(/([0-9])(-)/gu, "$1 $2 "),
-  );
-}
-
-/** The four entities that mteval-v13a undoes, one after the other: `&amp;lt;` ends as `<`. */
-export function unescapeEntities(line: string): string {
-  if (!line.includes("&")) return line;
-  return line.replaceAll("&quot;", '"').replaceAll("&amp;", "&").replaceAll("&lt;", "<").replaceAll("&gt;", ">");
+  return squeezeSpaces(separateStops(separateMarks(line)));
 }
 
 /**

@@ -129,7 +129,8 @@ export class Bleu implements Metric<BleuCounts> {
     }
 
     const ratio = referenceLength === 0 ? 0 : hypothesisLength / referenceLength;
-    const smoothing = smoothingDefaults[smoothMethod] === undefined ? smoothMethod : `${smoothMethod}[${fixed(smoothValue!, 2)}]`;
+    const smoothing =
+      smoothingDefaults[smoothMethod] === undefined ? smoothMethod : `${smoothMethod}[${fixed(smoothValue!, 2)}]`;
     return new Score<BleuCounts>({
       name: this.name,
       score,
@@ -156,8 +157,13 @@ export class Bleu implements Metric<BleuCounts> {
   }
 
   sentence(hypothesis: string, references: readonly (string | null)[]): Score<BleuCounts> {
-    if (!this.#options.effectiveOrder) this.#warn("sentence scores of short lines are 0 or all smoothing unless effectiveOrder is set.");
-    return scoreCorpus(this, [hypothesis], references.map((reference) => [reference]));
+    if (!this.#options.effectiveOrder)
+      this.#warn("sentence scores of short lines are 0 or all smoothing unless effectiveOrder is set.");
+    return scoreCorpus(
+      this,
+      [hypothesis],
+      references.map((reference) => [reference]),
+    );
   }
 
   /** Fills the precisions, in place; `add-k` changes counts and totals too. Returns the orders that the hypotheses reach. */
@@ -211,5 +217,6 @@ function flooredLog(x: number): number {
 }
 
 function checkName(place: string, name: string, known: object): void {
-  if (!Object.hasOwn(known, name)) throw new ConfigError(place, `must be one of ${Object.keys(known).join(", ")} (got ${name})`);
+  if (!Object.hasOwn(known, name))
+    throw new ConfigError(place, `must be one of ${Object.keys(known).join(", ")} (got ${name})`);
 }

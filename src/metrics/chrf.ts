@@ -1,6 +1,14 @@
 // chrF and chrF++: F-score of character n-grams, and of word n-grams beside them.
 import { ConfigError } from "../base/index.ts";
-import { checkWhole, measureSegments, scoreCorpus, type Metric, type References, type ScoreContext, type SegmentStatistics } from "./metric.ts";
+import {
+  checkWhole,
+  measureSegments,
+  scoreCorpus,
+  type Metric,
+  type References,
+  type ScoreContext,
+  type SegmentStatistics,
+} from "./metric.ts";
 import { NgramCounts, ngramTotal } from "./ngrams.ts";
 import { Score } from "./score.ts";
 import { Signature, yesNo } from "./signature.ts";
@@ -51,7 +59,8 @@ export class Chrf implements Metric<ChrfCounts> {
   }: ChrfOptions = {}) {
     checkWhole("chrf.charOrder", charOrder, 0);
     checkWhole("chrf.wordOrder", wordOrder, 0);
-    if (charOrder + wordOrder === 0) throw new ConfigError("chrf.charOrder", "charOrder and wordOrder cannot both be 0");
+    if (charOrder + wordOrder === 0)
+      throw new ConfigError("chrf.charOrder", "charOrder and wordOrder cannot both be 0");
     if (!Number.isFinite(beta)) throw new ConfigError("chrf.beta", `must be a number (got ${beta})`);
     this.#options = { charOrder, wordOrder, beta, lowercase, whitespace, epsSmoothing };
     this.name = `chrF${beta}${"+".repeat(wordOrder)}`;
@@ -66,7 +75,10 @@ export class Chrf implements Metric<ChrfCounts> {
       let best: number[] = [];
       let bestScore = -1;
       for (const reference of own) {
-        const row = [...compare(characters, this.#characters(reference), charOrder), ...compare(words, this.#words(reference), wordOrder)];
+        const row = [
+          ...compare(characters, this.#characters(reference), charOrder),
+          ...compare(words, this.#words(reference), wordOrder),
+        ];
         const score = this.#fScore(row);
         if (score > bestScore) [best, bestScore] = [row, score];
       }
@@ -105,7 +117,11 @@ export class Chrf implements Metric<ChrfCounts> {
   }
 
   sentence(hypothesis: string, references: readonly (string | null)[]): Score<ChrfCounts> {
-    return scoreCorpus(this, [hypothesis], references.map((reference) => [reference]));
+    return scoreCorpus(
+      this,
+      [hypothesis],
+      references.map((reference) => [reference]),
+    );
   }
 
   #fScore(row: ArrayLike<number>): number {

@@ -41,7 +41,8 @@ export function measureSegments(
   width: number,
   measure: (hypothesis: string, references: readonly string[]) => ArrayLike<number>,
 ): SegmentStatistics {
-  if (references.length === 0) throw new ConfigError("references", "at least one stream of references is needed (got 0)");
+  if (references.length === 0)
+    throw new ConfigError("references", "at least one stream of references is needed (got 0)");
   if (hypotheses.length === 0) throw new ConfigError("hypotheses", "at least one line is needed (got 0)");
   for (const [stream, lines] of references.entries()) {
     if (lines.length !== hypotheses.length) {
@@ -71,7 +72,11 @@ export function sumSegments({ rows, width }: SegmentStatistics): Float64Array {
 }
 
 /** Score of a whole corpus: the score of its summed statistics. */
-export function scoreCorpus<Counts>(metric: Metric<Counts>, hypotheses: readonly string[], references: References): Score<Counts> {
+export function scoreCorpus<Counts>(
+  metric: Metric<Counts>,
+  hypotheses: readonly string[],
+  references: References,
+): Score<Counts> {
   const statistics = metric.statistics(hypotheses, references);
   return metric.score(sumSegments(statistics), { references: statistics.references });
 }

@@ -114,7 +114,8 @@ function* matchingBlocks(words: readonly number[], reference: readonly number[])
 /** The words with `length` of them taken from `start` and put before what stood at `target`. */
 function moveBlock(words: readonly number[], start: number, length: number, target: number): number[] {
   const block = words.slice(start, start + length);
-  if (target < start) return [...words.slice(0, target), ...block, ...words.slice(target, start), ...words.slice(start + length)];
+  if (target < start)
+    return [...words.slice(0, target), ...block, ...words.slice(target, start), ...words.slice(start + length)];
   // A target inside the block counts from the block's start among the words that follow it.
   const end = target > start + length ? target : length + target;
   return [...words.slice(0, start), ...words.slice(start + length, end), ...block, ...words.slice(end)];

@@ -32,7 +32,11 @@ export type PairedTest = <Counts>(
 const defaultSeed = 12345;
 
 /** Scores of corpora of the same size, drawn from these segments with replacement. */
-export function resampledScores(metric: Metric, statistics: SegmentStatistics, { trials = 1000, seed = defaultSeed }: ResamplingOptions = {}): Float64Array {
+export function resampledScores(
+  metric: Metric,
+  statistics: SegmentStatistics,
+  { trials = 1000, seed = defaultSeed }: ResamplingOptions = {},
+): Float64Array {
   checkWhole("resampling.trials", trials, 2);
   const { rows, width, segments, references } = statistics;
   const stream = new RandomStream(randomKey(seed));
@@ -80,7 +84,12 @@ export function bootstrapCorpus<Counts>(
  * @example
  * pairedBootstrap(new Chrf(), [["a b", "c d"], ["a x", "c d"]], [["a b", "c d"]], { trials: 100 })[1]?.pValue;
  */
-export const pairedBootstrap: PairedTest = (metric, systems, references, { trials = 1000, seed = defaultSeed } = {}) => {
+export const pairedBootstrap: PairedTest = (
+  metric,
+  systems,
+  references,
+  { trials = 1000, seed = defaultSeed } = {},
+) => {
   const measured = measureSystems(metric, systems, references);
   const resampled = measured.map((statistics) => resampledScores(metric, statistics, { trials, seed }));
   const scores = measured.map((statistics, i) =>
@@ -90,7 +99,14 @@ export const pairedBootstrap: PairedTest = (metric, systems, references, { trial
     if (i === 0) return { score, pValue: undefined };
     const differences = resampled[i]!.map((value, trial) => Math.abs(value - resampled[0]![trial]!));
     const expected = mean(differences);
-    return { score, pValue: pValue(differences.map((difference) => difference - expected), scores[0]!.score, score.score) };
+    return {
+      score,
+      pValue: pValue(
+        differences.map((difference) => difference - expected),
+        scores[0]!.score,
+        score.score,
+      ),
+    };
   });
 };
 
@@ -102,7 +118,12 @@ export const pairedBootstrap: PairedTest = (metric, systems, references, { trial
  * @example
  * pairedRandomization(new Ter(), [["a b", "c d"], ["a x", "c d"]], [["a b", "c d"]], { trials: 100 })[1]?.pValue;
  */
-export const pairedRandomization: PairedTest = (metric, systems, references, { trials = 10_000, seed = defaultSeed } = {}) => {
+export const pairedRandomization: PairedTest = (
+  metric,
+  systems,
+  references,
+  { trials = 10_000, seed = defaultSeed } = {},
+) => {
   checkWhole("resampling.trials", trials, 2);
   const measured = measureSystems(metric, systems, references);
   const scores = measured.map((statistics) => scoreAll(metric, statistics, { kind: "randomization", trials, seed }));
@@ -113,7 +134,13 @@ export const pairedRandomization: PairedTest = (metric, systems, references, { t
   });
 };
 
-function shuffledDifferences(metric: Metric, a: SegmentStatistics, b: SegmentStatistics, trials: number, seed: number): Float64Array {
+function shuffledDifferences(
+  metric: Metric,
+  a: SegmentStatistics,
+  b: SegmentStatistics,
+  trials: number,
+  seed: number,
+): Float64Array {
   const { width, segments, references } = a;
   const stream = new RandomStream(randomKey(seed));
   const [first, second] = [new Float64Array(width), new Float64Array(width)];
@@ -141,12 +168,22 @@ function pValue(differences: Float64Array, baseline: number, system: number): nu
   return (above + 1) / (differences.length + 1);
 }
 
-function measureSystems(metric: Metric, systems: readonly (readonly string[])[], references: References): SegmentStatistics[] {
-  if (systems.length < 2) throw new ConfigError("systems", `a paired test compares at least two systems (got ${systems.length})`);
+function measureSystems(
+  metric: Metric,
+  systems: readonly (readonly string[])[],
+  references: References,
+): SegmentStatistics[] {
+  if (systems.length < 2)
+    throw new ConfigError("systems", `a paired test compares at least two systems (got ${systems.length})`);
   return systems.map((hypotheses) => metric.statistics(hypotheses, references));
 }
 
-function scoreAll<Counts>(metric: Metric<Counts>, statistics: SegmentStatistics, trials: Trials, confidence?: Confidence): Score<Counts> {
+function scoreAll<Counts>(
+  metric: Metric<Counts>,
+  statistics: SegmentStatistics,
+  trials: Trials,
+  confidence?: Confidence,
+): Score<Counts> {
   const context = { references: statistics.references, trials };
   return metric.score(sumSegments(statistics), confidence === undefined ? context : { ...context, confidence });
 }

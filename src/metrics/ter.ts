@@ -1,5 +1,12 @@
 // TER: how many edits, block moves among them, a hypothesis is away from its nearest reference.
-import { measureSegments, scoreCorpus, type Metric, type References, type ScoreContext, type SegmentStatistics } from "./metric.ts";
+import {
+  measureSegments,
+  scoreCorpus,
+  type Metric,
+  type References,
+  type ScoreContext,
+  type SegmentStatistics,
+} from "./metric.ts";
 import { Score } from "./score.ts";
 import { editsWithShifts } from "./shifts.ts";
 import { Signature, yesNo } from "./signature.ts";
@@ -71,7 +78,11 @@ export class Ter implements Metric<TerCounts> {
   }
 
   sentence(hypothesis: string, references: readonly (string | null)[]): Score<TerCounts> {
-    return scoreCorpus(this, [hypothesis], references.map((reference) => [reference]));
+    return scoreCorpus(
+      this,
+      [hypothesis],
+      references.map((reference) => [reference]),
+    );
   }
 
   #prepare(line: string): string {

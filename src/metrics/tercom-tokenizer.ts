@@ -1,4 +1,5 @@
 // How TER prepares text: the rules of Tercom's Normalizer.
+import { separateMarks, separateStops, unescapeEntities } from "./western-text.ts";
 import { squeezeSpaces } from "./whitespace.ts";
 
 export interface TercomOptions {
@@ -26,7 +27,10 @@ const asianCharacters = new RegExp(
 const allPunctuation = new RegExp(`[.,?:;!"()${asianPunctuation}${fullWidthPunctuation}]`, "gu");
 
 /** The words of a line, single spaces between them. */
-export function tokenizeTercom(line: string, { normalized, noPunct, asianSupport, caseSensitive }: TercomOptions): string {
+export function tokenizeTercom(
+  line: string,
+  { normalized, noPunct, asianSupport, caseSensitive }: TercomOptions,
+): string {
   let text = caseSensitive ? line : line.toLowerCase();
   if (normalized) {
     text = normalizeWestern(text);
@@ -38,11 +42,5 @@ export function tokenizeTercom(line: string, { normalized, noPunct, asianSupport
 
 function normalizeWestern(line: string): string {
   const joined = line.replaceAll("\n-", "").replaceAll("\n", " ");
-  const plain = joined.replaceAll("&quot;", '"').replaceAll("&amp;", "&").replaceAll("&lt;", "<").replaceAll("&gt;", ">");
-  return ` ${plain} `
-    .replace(/([{-~[-` -&(-+:-@/])/gu, " $1 ")
-    .replaceAll("'s ", " 's ")
-    .replace(/([^0-9])([.,])/gu, "$1 $2 ")
-    .replace(/([.,])([^0-9])/gu, " $1 $2")
-    .replace(/([0-9])(-)/gu, "$1 $2 ");
+  return separateStops(separateMarks(` ${unescapeEntities(joined)} `).replaceAll("'s ", " 's "));
 }

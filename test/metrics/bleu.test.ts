@@ -3,20 +3,32 @@ import { describe, expect, it } from "vitest";
 import { ConfigError, DataError, type HeddleEvent } from "../../src/base/index.ts";
 import { Bleu, bleuTokenizers, type BleuOptions, type BleuTokenizer } from "../../src/metrics/index.ts";
 
-const line = fc.array(fc.constantFrom("the", "cat", "sat", "on", "a", "mat", "."), { minLength: 4, maxLength: 12 }).map((words) => words.join(" "));
+const line = fc
+  .array(fc.constantFrom("the", "cat", "sat", "on", "a", "mat", "."), { minLength: 4, maxLength: 12 })
+  .map((words) => words.join(" "));
 
 describe("BLEU by hand", () => {
   // Hypothesis "the the cat sat" against "the cat sat on": unigrams the (once), cat, sat = 3/4; bigrams "the cat", "cat sat"
   // = 2/3; trigrams "the cat sat" = 1/2; no 4-gram of 1. Equal lengths, so the penalty is 1.
   const cases: [BleuOptions, number[], number[], number][] = [
     [{ smoothMethod: "none" }, [3, 2, 1, 0], [4, 3, 2, 1], 0],
-    [{ smoothMethod: "exp" }, [3, 2, 1, 0], [4, 3, 2, 1], 100 * (3 / 4 * 2 / 3 * 1 / 2 * 1 / 2) ** 0.25],
-    [{ smoothMethod: "floor" }, [3, 2, 1, 0], [4, 3, 2, 1], 100 * (3 / 4 * 2 / 3 * 1 / 2 * 0.1) ** 0.25],
-    [{ smoothMethod: "floor", smoothValue: 0.3 }, [3, 2, 1, 0], [4, 3, 2, 1], 100 * (3 / 4 * 2 / 3 * 1 / 2 * 0.3) ** 0.25],
-    [{ smoothMethod: "add-k" }, [3, 3, 2, 1], [4, 4, 3, 2], 100 * (3 / 4 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25],
-    [{ maxNgramOrder: 2 }, [3, 2], [4, 3], 100 * (3 / 4 * 2 / 3) ** 0.5],
+    [{ smoothMethod: "exp" }, [3, 2, 1, 0], [4, 3, 2, 1], 100 * (((((((3 / 4) * 2) / 3) * 1) / 2) * 1) / 2) ** 0.25],
+    [{ smoothMethod: "floor" }, [3, 2, 1, 0], [4, 3, 2, 1], 100 * ((((((3 / 4) * 2) / 3) * 1) / 2) * 0.1) ** 0.25],
+    [
+      { smoothMethod: "floor", smoothValue: 0.3 },
+      [3, 2, 1, 0],
+      [4, 3, 2, 1],
+      100 * ((((((3 / 4) * 2) / 3) * 1) / 2) * 0.3) ** 0.25,
+    ],
+    [{ smoothMethod: "add-k" }, [3, 3, 2, 1], [4, 4, 3, 2], 100 * (((((((3 / 4) * 3) / 4) * 2) / 3) * 1) / 2) ** 0.25],
+    [{ maxNgramOrder: 2 }, [3, 2], [4, 3], 100 * (((3 / 4) * 2) / 3) ** 0.5],
     [{ maxNgramOrder: 5 }, [3, 2, 1, 0, 0], [4, 3, 2, 1, 0], 0],
-    [{ maxNgramOrder: 5, effectiveOrder: true }, [3, 2, 1, 0, 0], [4, 3, 2, 1, 0], 100 * (3 / 4 * 2 / 3 * 1 / 2 * 1 / 2) ** 0.25],
+    [
+      { maxNgramOrder: 5, effectiveOrder: true },
+      [3, 2, 1, 0, 0],
+      [4, 3, 2, 1, 0],
+      100 * (((((((3 / 4) * 2) / 3) * 1) / 2) * 1) / 2) ** 0.25,
+    ],
   ];
   it.each(cases)("%j", (options, counts, totals, expected) => {
     const score = new Bleu(options).corpus(["the the cat sat"], [["the cat sat on"]]);
@@ -42,30 +54,42 @@ describe("BLEU by hand", () => {
   });
 
   it("gives an empty hypothesis 0", () => {
-    expect(new Bleu().corpus([""], [["a b"]]).text).toBe("BLEU = 0.00 0.0/0.0/0.0/0.0 (BP = 0.000 ratio = 0.000 hyp_len = 0 ref_len = 2)");
+    expect(new Bleu().corpus([""], [["a b"]]).text).toBe(
+      "BLEU = 0.00 0.0/0.0/0.0/0.0 (BP = 0.000 ratio = 0.000 hyp_len = 0 ref_len = 2)",
+    );
   });
 });
 
 describe("BLEU's properties", () => {
   it("is 100 for identical text", () => {
-    fc.assert(fc.property(fc.array(line, { minLength: 1, maxLength: 8 }), (lines) => {
-      expect(new Bleu().corpus(lines, [lines]).score).toBeCloseTo(100, 9);
-    }));
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1, maxLength: 8 }), (lines) => {
+        expect(new Bleu().corpus(lines, [lines]).score).toBeCloseTo(100, 9);
+      }),
+    );
   });
 
   it("does not depend on the order of the lines", () => {
-    fc.assert(fc.property(fc.array(fc.tuple(line, line), { minLength: 1, maxLength: 8 }), (pairs) => {
-      const scoreOf = (some: [string, string][]) => new Bleu().corpus(some.map(([a]) => a), [some.map(([, b]) => b)]).score;
-      expect(scoreOf(pairs.toReversed())).toBeCloseTo(scoreOf(pairs), 12);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(line, line), { minLength: 1, maxLength: 8 }), (pairs) => {
+        const scoreOf = (some: [string, string][]) =>
+          new Bleu().corpus(
+            some.map(([a]) => a),
+            [some.map(([, b]) => b)],
+          ).score;
+        expect(scoreOf(pairs.toReversed())).toBeCloseTo(scoreOf(pairs), 12);
+      }),
+    );
   });
 
   it("never counts fewer matches when a reference is added", () => {
-    fc.assert(fc.property(line, line, line, (hypothesis, one, other) => {
-      const few = new Bleu().corpus([hypothesis], [[one]]).counts.counts;
-      const many = new Bleu().corpus([hypothesis], [[one], [other]]).counts.counts;
-      few.forEach((count, n) => expect(many[n]).toBeGreaterThanOrEqual(count));
-    }));
+    fc.assert(
+      fc.property(line, line, line, (hypothesis, one, other) => {
+        const few = new Bleu().corpus([hypothesis], [[one]]).counts.counts;
+        const many = new Bleu().corpus([hypothesis], [[one], [other]]).counts.counts;
+        few.forEach((count, n) => expect(many[n]).toBeGreaterThanOrEqual(count));
+      }),
+    );
   });
 });
 
@@ -89,12 +113,24 @@ describe("BLEU's tokenizers", () => {
 
 describe("BLEU's checks", () => {
   const mistakes: [string, () => unknown, RegExp][] = [
-    ["an unknown tokenizer", () => new Bleu({ tokenize: "spm" as BleuTokenizer }), /bleu\.tokenize: must be one of none, 13a, intl, char, zh \(got spm\)/],
-    ["an order of 0", () => new Bleu({ maxNgramOrder: 0 }), /bleu\.maxNgramOrder: must be a whole number of at least 1 \(got 0\)/],
+    [
+      "an unknown tokenizer",
+      () => new Bleu({ tokenize: "spm" as BleuTokenizer }),
+      /bleu\.tokenize: must be one of none, 13a, intl, char, zh \(got spm\)/,
+    ],
+    [
+      "an order of 0",
+      () => new Bleu({ maxNgramOrder: 0 }),
+      /bleu\.maxNgramOrder: must be a whole number of at least 1 \(got 0\)/,
+    ],
     ["a negative smoothing value", () => new Bleu({ smoothValue: -1 }), /bleu\.smoothValue/],
     ["no lines", () => new Bleu().corpus([], [[]]), /hypotheses: at least one line/],
     ["no references", () => new Bleu().corpus(["a"], []), /references: at least one stream/],
-    ["streams of other lengths", () => new Bleu().corpus(["a", "b"], [["a"]]), /stream 1 has 1 lines where there are 2 hypotheses/],
+    [
+      "streams of other lengths",
+      () => new Bleu().corpus(["a", "b"], [["a"]]),
+      /stream 1 has 1 lines where there are 2 hypotheses/,
+    ],
   ];
   it.each(mistakes)("refuses %s", (_, act, message) => {
     expect(act).toThrow(ConfigError);
@@ -111,10 +147,13 @@ describe("BLEU's checks", () => {
     [{ lines: 99 }, 0],
     [{ lines: 100 }, 1],
     [{ lines: 100, force: true }, 0],
-  ])("warns of tokenized text: %j gives %i warnings", ({ lines, ...options }: { lines: number; force?: boolean }, expected) => {
-    const heard: HeddleEvent[] = [];
-    const text = Array<string>(lines).fill("a b .");
-    new Bleu({ ...options, listener: (event) => heard.push(event) }).corpus(text, [text]);
-    expect(heard).toHaveLength(expected);
-  });
+  ])(
+    "warns of tokenized text: %j gives %i warnings",
+    ({ lines, ...options }: { lines: number; force?: boolean }, expected) => {
+      const heard: HeddleEvent[] = [];
+      const text = Array<string>(lines).fill("a b .");
+      new Bleu({ ...options, listener: (event) => heard.push(event) }).corpus(text, [text]);
+      expect(heard).toHaveLength(expected);
+    },
+  );
 });

@@ -27,13 +27,29 @@ it("words end at Unicode's white space and the information separators, not at a 
 
 describe("signatures", () => {
   it("say that lines differ in their number of references", () => {
-    const score = new Ter().corpus(["a", "b"], [["a", "b"], ["a", null]]);
+    const score = new Ter().corpus(
+      ["a", "b"],
+      [
+        ["a", "b"],
+        ["a", null],
+      ],
+    );
     expect(score.signature.long).toBe("nrefs:var|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:2.6.0");
     expect(score.signature.short).toBe("#:var|c:lc|t:tercom|nr:no|pn:yes|as:no|v:2.6.0");
   });
 
   it("count the references that are there", () => {
-    expect(String(new Chrf().corpus(["a", "b"], [["a", null], [null, "b"]]).signature)).toMatch(/^nrefs:1\|/);
+    expect(
+      String(
+        new Chrf().corpus(
+          ["a", "b"],
+          [
+            ["a", null],
+            [null, "b"],
+          ],
+        ).signature,
+      ),
+    ).toMatch(/^nrefs:1\|/);
   });
 
   it("name the trials of a test", () => {
@@ -55,6 +71,8 @@ describe("a printed score", () => {
 
   it("shows a confidence interval before the details", () => {
     const same = ["a b c d", "e f g h"];
-    expect(bootstrapCorpus(new Bleu(), same, [same], { trials: 5 }).text).toMatch(/^BLEU = 100\.00 \(μ = 100\.00 ± 0\.00\) 100\.0\//);
+    expect(bootstrapCorpus(new Bleu(), same, [same], { trials: 5 }).text).toMatch(
+      /^BLEU = 100\.00 \(μ = 100\.00 ± 0\.00\) 100\.0\//,
+    );
   });
 });

@@ -35,22 +35,28 @@ describe("TER by hand", () => {
   it.each([
     ["a b", 100],
     ["", 0],
-  ])("against nothing, %j scores %d", (hypothesis, expected) => expect(new Ter().sentence(hypothesis, [""]).score).toBe(expected));
+  ])("against nothing, %j scores %d", (hypothesis, expected) =>
+    expect(new Ter().sentence(hypothesis, [""]).score).toBe(expected),
+  );
 });
 
 describe("TER's properties", () => {
   it("is 0 exactly when the words are equal", () => {
-    fc.assert(fc.property(words, words, (a, b) => {
-      const { edits } = new Ter().sentence(a.join(" "), [b.join(" ")]).counts;
-      expect(edits === 0).toBe(a.join(" ") === b.join(" "));
-      expect(new Ter().sentence(a.join(" "), [a.join(" ")]).score).toBe(0);
-    }));
+    fc.assert(
+      fc.property(words, words, (a, b) => {
+        const { edits } = new Ter().sentence(a.join(" "), [b.join(" ")]).counts;
+        expect(edits === 0).toBe(a.join(" ") === b.join(" "));
+        expect(new Ter().sentence(a.join(" "), [a.join(" ")]).score).toBe(0);
+      }),
+    );
   });
 
   it("never needs more edits than plain edit distance", () => {
-    fc.assert(fc.property(words, words, (a, b) => {
-      expect(new Ter().sentence(a.join(" "), [b.join(" ")]).counts.edits).toBeLessThanOrEqual(levenshtein(a, b));
-    }));
+    fc.assert(
+      fc.property(words, words, (a, b) => {
+        expect(new Ter().sentence(a.join(" "), [b.join(" ")]).counts.edits).toBeLessThanOrEqual(levenshtein(a, b));
+      }),
+    );
   });
 
   it("reaches across texts of very different lengths", () => {
@@ -67,7 +73,8 @@ function levenshtein(a: readonly string[], b: readonly string[]): number {
   let row = [0, ...b.map((_, j) => j + 1)];
   for (const [i, word] of a.entries()) {
     const next = [i + 1];
-    for (const [j, other] of b.entries()) next.push(Math.min(row[j]! + (word === other ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
+    for (const [j, other] of b.entries())
+      next.push(Math.min(row[j]! + (word === other ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
     row = next;
   }
   return row.at(-1)!;

@@ -7,7 +7,6 @@ import {
   fixed,
   pairedBootstrap,
   pairedRandomization,
-  Score,
   Ter,
   type BleuCounts,
   type BleuSmoothing,
@@ -15,6 +14,7 @@ import {
   type ChrfCounts,
   type Metric,
   type References,
+  type Score,
   type TerCounts,
   type TestedSystem,
 } from "../../metrics/index.ts";
@@ -70,14 +70,17 @@ const metricEntries = {
       force: flags.force ?? false,
       listener,
     });
-    return entry(metric, ({ counts, totals, precisions, brevityPenalty, hypothesisLength, referenceLength }: BleuCounts) => ({
-      counts,
-      totals,
-      precisions,
-      bp: brevityPenalty,
-      sys_len: hypothesisLength,
-      ref_len: referenceLength,
-    }));
+    return entry(
+      metric,
+      ({ counts, totals, precisions, brevityPenalty, hypothesisLength, referenceLength }: BleuCounts) => ({
+        counts,
+        totals,
+        precisions,
+        bp: brevityPenalty,
+        sys_len: hypothesisLength,
+        ref_len: referenceLength,
+      }),
+    );
   },
   chrf: (flags: ScoreFlags) => {
     const metric = new Chrf({
@@ -101,7 +104,10 @@ const metricEntries = {
       asianSupport: flags.terAsianSupport ?? false,
       caseSensitive: flags.terCaseSensitive ?? false,
     });
-    return entry(metric, ({ edits, referenceLength }: TerCounts) => ({ num_edits: edits, ref_length: referenceLength }));
+    return entry(metric, ({ edits, referenceLength }: TerCounts) => ({
+      num_edits: edits,
+      ref_length: referenceLength,
+    }));
   },
 } as const;
 
@@ -131,10 +137,17 @@ function entry<Counts>(metric: Metric<Counts>, countsOf: (counts: Counts) => Jso
     name: metric.name,
     sentence: (hypothesis, references) => shown(metric.sentence(hypothesis, references)),
     corpus: (system, references, confidence) =>
-      shown(confidence === undefined ? metric.corpus(system, references) : bootstrapCorpus(metric, system, references, confidence)),
+      shown(
+        confidence === undefined
+          ? metric.corpus(system, references)
+          : bootstrapCorpus(metric, system, references, confidence),
+      ),
     paired: (systems, references, { kind, trials, seed }) => {
       const test = kind === "bs" ? pairedBootstrap : pairedRandomization;
-      return test(metric, systems, references, { trials, seed }).map(({ score, pValue }: TestedSystem<Counts>) => ({ ...shown(score), pValue }));
+      return test(metric, systems, references, { trials, seed }).map(({ score, pValue }: TestedSystem<Counts>) => ({
+        ...shown(score),
+        pValue,
+      }));
     },
   };
 }
@@ -143,10 +156,13 @@ function entry<Counts>(metric: Metric<Counts>, countsOf: (counts: Counts) => Jso
 export function chooseMetrics(flags: ScoreFlags, listener: Listener): MetricEntry[] {
   const names = new Set(flags.metrics.flatMap((name) => name.split(",")).map((name) => name.trim().toLowerCase()));
   names.delete("");
-  if (names.size === 0) throw new ConfigError("--metrics", `names no metric. There are ${Object.keys(metricEntries).join(", ")}.`);
+  if (names.size === 0)
+    throw new ConfigError("--metrics", `names no metric. There are ${Object.keys(metricEntries).join(", ")}.`);
   return [...names].toSorted().map((name) => {
     if (isMetric(name)) return metricEntries[name](flags, listener);
-    const remedy = name.startsWith("chrf+") ? "chrF++ is --metrics chrf --chrf-word-order 2." : `There are ${Object.keys(metricEntries).join(", ")}.`;
+    const remedy = name.startsWith("chrf+")
+      ? "chrF++ is --metrics chrf --chrf-word-order 2."
+      : `There are ${Object.keys(metricEntries).join(", ")}.`;
     throw new ConfigError("--metrics", `unknown metric ${JSON.stringify(name)}. ${remedy}`);
   });
 }

@@ -17,6 +17,9 @@ interface System {
   readonly lines: readonly string[];
 }
 
+/** As far as JavaScript can print, with one more to see which way to round. */
+const mostDecimals = 99;
+
 /** sacreBLEU's short flags of more than one letter, which commander does not know. */
 const longFlags: Readonly<Record<string, string>> = {
   "-nr": "--num-refs",
@@ -47,24 +50,46 @@ class ScoreCommand extends Command {
  * @example
  * await scoreCommand().parseAsync(["test.de", "--reference", "ref.de", "--metrics", "bleu,chrf"], { from: "user" });
  */
-export function scoreCommand({ input = process.stdin, output = process.stdout, messages = process.stderr }: ScoreStreams = {}): Command {
+export function scoreCommand({
+  input = process.stdin,
+  output = process.stdout,
+  messages = process.stderr,
+}: ScoreStreams = {}): Command {
   return new ScoreCommand("score")
     .description("score translations against references: BLEU, chrF, chrF++ and TER, equal to sacreBLEU's")
     .argument("[hypotheses...]", "files of translations, one a line, plain or .gz; standard input when none is given")
     .option("-r, --reference <files...>", "files of references, line by line; several files are several references")
     .option("-i, --input <files...>", "files of translations, as the arguments")
-    .option("--num-refs <n>", "references, parted by tabs, on every line of the one reference file (-nr)", whole("--num-refs", 1), 1)
+    .option(
+      "--num-refs <n>",
+      "references, parted by tabs, on every line of the one reference file (-nr)",
+      whole("--num-refs", 1),
+      1,
+    )
     .option("-m, --metrics <names...>", "bleu, chrf, ter; parted by spaces or commas", ["bleu"])
     .option("--sentence-level", "score every line by itself (-sl)")
-    .addOption(new Option("--tokenize <name>", "BLEU: how to cut into words (-tok)").choices(Object.keys(bleuTokenizers)).default("13a"))
+    .addOption(
+      new Option("--tokenize <name>", "BLEU: how to cut into words (-tok)")
+        .choices(Object.keys(bleuTokenizers))
+        .default("13a"),
+    )
     .option("--lowercase", "BLEU: take capitals as small letters (-lc)")
-    .addOption(new Option("-s, --smooth-method <name>", "BLEU: what to do where nothing matches").choices(bleuSmoothings).default("exp"))
+    .addOption(
+      new Option("-s, --smooth-method <name>", "BLEU: what to do where nothing matches")
+        .choices(bleuSmoothings)
+        .default("exp"),
+    )
     .option("--smooth-value <x>", "BLEU: value for floor (0.1) and add-k (1) (-sv)", decimal("--smooth-value"))
     .option("--max-ngram-order <n>", "BLEU: longest n-gram", whole("--max-ngram-order", 1), 4)
     .option("--effective-order", "BLEU: leave out orders that no line reaches; always so with --sentence-level")
     .option("--force", "BLEU: do not warn of text that looks tokenized")
     .option("--chrf-char-order <n>", "chrF: longest n-gram of characters (-cc)", whole("--chrf-char-order", 0), 6)
-    .option("--chrf-word-order <n>", "chrF: longest n-gram of words; 2 is chrF++ (-cw)", whole("--chrf-word-order", 0), 0)
+    .option(
+      "--chrf-word-order <n>",
+      "chrF: longest n-gram of words; 2 is chrF++ (-cw)",
+      whole("--chrf-word-order", 0),
+      0,
+    )
     .option("--chrf-beta <n>", "chrF: weight of recall", decimal("--chrf-beta"), 2)
     .option("--chrf-whitespace", "chrF: white space counts as a character")
     .option("--chrf-lowercase", "chrF: take capitals as small letters")
@@ -95,18 +120,29 @@ export function scoreCommand({ input = process.stdin, output = process.stdout, m
 }
 
 /** The whole answer, without its last line end. */
-async function score(files: readonly string[], flags: ScoreFlags, input: AsyncIterable<Uint8Array>, listener: Listener): Promise<string> {
+async function score(
+  files: readonly string[],
+  flags: ScoreFlags,
+  input: AsyncIterable<Uint8Array>,
+  listener: Listener,
+): Promise<string> {
   const metrics = chooseMetrics(flags, listener);
   checkFlags(flags, files, metrics);
   const systems = files.length === 0 ? [await readSystem(undefined, input, listener)] : [];
   for (const file of files) systems.push(await readSystem(file, input, listener));
   const [first] = systems;
-  if (first === undefined || first.lines.length === 0) throw new DataError(first?.name ?? "standard input", undefined, "holds no line to score.");
+  if (first === undefined || first.lines.length === 0)
+    throw new DataError(first?.name ?? "standard input", undefined, "holds no line to score.");
   for (const system of systems.slice(1)) checkLength(system, first);
   const references = await readReferences(flags, first, listener);
 
   if (flags.sentenceLevel) {
-    const shown = first.lines.map((line, i) => metrics[0]!.sentence(line, references.map((stream) => stream[i] ?? null)));
+    const shown = first.lines.map((line, i) =>
+      metrics[0]!.sentence(
+        line,
+        references.map((stream) => stream[i] ?? null),
+      ),
+    );
     if (isJson(flags)) return `[\n${shown.map((one) => JSON.stringify(jsonOf(one, flags))).join(",\n")}\n]`;
     return shown.map((one) => textOf(one, flags)).join("\n");
   }
@@ -120,7 +156,12 @@ async function score(files: readonly string[], flags: ScoreFlags, input: AsyncIt
   return alignEquals(shown.map((one) => textOf(one, flags)));
 }
 
-function scoreSystems(systems: readonly System[], references: References, metrics: readonly MetricEntry[], flags: ScoreFlags): string {
+function scoreSystems(
+  systems: readonly System[],
+  references: References,
+  metrics: readonly MetricEntry[],
+  flags: ScoreFlags,
+): string {
   const isPaired = flags.pairedBs || flags.pairedAr;
   const test = flags.pairedBs
     ? { kind: "bs" as const, trials: flags.pairedBsN, seed: flags.seed }
@@ -138,7 +179,10 @@ function scoreSystems(systems: readonly System[], references: References, metric
     });
     return JSON.stringify(rows, undefined, 1);
   }
-  const cells = columns.map((column, i) => [metrics[i]!.name, ...column.map((one) => textOf(one, { ...flags, scoreOnly: true }))]);
+  const cells = columns.map((column, i) => [
+    metrics[i]!.name,
+    ...column.map((one) => textOf(one, { ...flags, scoreOnly: true })),
+  ]);
   const table = alignColumns([["System", ...names], ...cells]);
   const signatures = columns.map((column) => {
     const { name, signature } = column[0]!.score;
@@ -158,11 +202,15 @@ function checkFlags(flags: ScoreFlags, files: readonly string[], metrics: readon
     refuse("--num-refs", `splits the lines of one reference file (got ${flags.reference!.length} files).`);
   }
   if (flags.pairedBs && flags.pairedAr) refuse("--paired-bs", "cannot be combined with --paired-ar. Choose one test.");
-  if (isPaired && files.length < 2) refuse("--paired-bs, --paired-ar", `compare at least two files of translations (got ${files.length}).`);
-  if (flags.confidence && files.length > 1) refuse("--confidence", "is for one file of translations. Use --paired-bs for several.");
+  if (isPaired && files.length < 2)
+    refuse("--paired-bs, --paired-ar", `compare at least two files of translations (got ${files.length}).`);
+  if (flags.confidence && files.length > 1)
+    refuse("--confidence", "is for one file of translations. Use --paired-bs for several.");
   if (flags.scoreOnly && isJson(flags)) refuse("--score-only", "cannot be combined with JSON.");
+  if (flags.width > mostDecimals) refuse("--width", `must be at most ${mostDecimals} (got ${flags.width}).`);
   if (flags.sentenceLevel) {
-    if (metrics.length > 1) refuse("--sentence-level", `takes one metric (got ${metrics.map(({ name }) => name).join(", ")}).`);
+    if (metrics.length > 1)
+      refuse("--sentence-level", `takes one metric (got ${metrics.map(({ name }) => name).join(", ")}).`);
     if (files.length > 1) refuse("--sentence-level", `takes one file of translations (got ${files.length}).`);
     if (flags.confidence || isPaired) refuse("--sentence-level", "cannot be combined with a statistical test.");
   }
@@ -170,7 +218,11 @@ function checkFlags(flags: ScoreFlags, files: readonly string[], metrics: readon
   if (twice !== undefined) refuse(twice, "given twice. Give every file of translations once.");
 }
 
-async function readSystem(file: string | undefined, input: AsyncIterable<Uint8Array>, listener: Listener): Promise<System> {
+async function readSystem(
+  file: string | undefined,
+  input: AsyncIterable<Uint8Array>,
+  listener: Listener,
+): Promise<System> {
   const lines: string[] = [];
   const source = file === undefined || file === "-" ? readLines(input, { listener }) : fileLines(file, { listener });
   // Like sacreBLEU's own command line: what ends a line is not part of it, spaces before the line end included.
@@ -178,7 +230,11 @@ async function readSystem(file: string | undefined, input: AsyncIterable<Uint8Ar
   return { name: file === undefined || file === "-" ? "standard input" : file, lines };
 }
 
-async function readReferences({ reference = [], numRefs }: ScoreFlags, hypotheses: System, listener: Listener): Promise<References> {
+async function readReferences(
+  { reference = [], numRefs }: ScoreFlags,
+  hypotheses: System,
+  listener: Listener,
+): Promise<References> {
   const streams: (readonly string[])[] = [];
   for (const file of reference) {
     const lines: string[] = [];
@@ -190,7 +246,11 @@ async function readReferences({ reference = [], numRefs }: ScoreFlags, hypothese
   const split = streams[0]!.map((line, i) => {
     const fields = line.split("\t");
     if (fields.length < numRefs) {
-      throw new DataError(reference[0]!, i + 1, `${fields.length} of ${numRefs} references, parted by tabs, are there. Mend the line.`);
+      throw new DataError(
+        reference[0]!,
+        i + 1,
+        `${fields.length} of ${numRefs} references, parted by tabs, are there. Mend the line.`,
+      );
     }
     return [...fields.slice(0, numRefs - 1), fields.slice(numRefs - 1).join("\t")];
   });
@@ -218,7 +278,12 @@ function alignEquals(lines: readonly string[]): string {
 /** Rows of text from columns of cells. */
 function alignColumns(columns: readonly (readonly string[])[]): string[] {
   const widths = columns.map((column) => Math.max(...column.map((cell) => cell.length)));
-  return columns[0]!.map((_, row) => columns.map((column, i) => column[row]!.padEnd(widths[i]!)).join("  ").trimEnd());
+  return columns[0]!.map((_, row) =>
+    columns
+      .map((column, i) => column[row]!.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd(),
+  );
 }
 
 function whole(flag: string, least: number): (text: string) => number {
@@ -234,7 +299,8 @@ function whole(flag: string, least: number): (text: string) => number {
 function decimal(flag: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === "" || !Number.isFinite(value)) throw new ConfigError(flag, `must be a number (got ${JSON.stringify(text)}).`);
+    if (text.trim() === "" || !Number.isFinite(value))
+      throw new ConfigError(flag, `must be a number (got ${JSON.stringify(text)}).`);
     return value;
   };
 }
