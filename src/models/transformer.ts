@@ -53,7 +53,7 @@ export interface TransformerOptions {
   activation?: ActivationName;
   positions?: "sinusoidal" | "sinusoidal-halves" | "learned";
   /** How positions meet embeddings: added (the paper), or put in front and projected. */
-  positionCombination?: "add" | "concatenate";
+  positionJoin?: "add" | "concatenate";
   /** The longest sequence positions exist for. */
   maxPositions?: number;
   /** "three-way" shares one table between source, target and output; "two-way" between target and output; "none" nothing. */
@@ -62,8 +62,10 @@ export interface TransformerOptions {
   scaleEmbeddings?: boolean;
   /** A norm on each stack's input. */
   embeddingNorm?: boolean;
-  /** An offset on the logits. */
-  outputBias?: boolean;
+  /** An offset on the logits: none, learned, or stored with the weights and never trained. */
+  outputBias?: "none" | "learned" | "fixed";
+  /** Whether looking up padding teaches its vector; it does not where the decoder starts from the padding token (Marian). */
+  learnsPadding?: boolean;
   /** Id of padding, which masks hide. */
   pad?: number;
 }
@@ -134,22 +136,23 @@ export class Transformer extends Module {
       normEpsilon: 1e-5,
       activation: "relu",
       positions: "sinusoidal",
-      positionCombination: "add",
+      positionJoin: "add",
       maxPositions: 1024,
       tying: vocabularies === undefined ? "three-way" : "two-way",
       scaleEmbeddings: true,
       embeddingNorm: false,
-      outputBias: false,
+      outputBias: "none",
+      learnsPadding: true,
       pad: 0,
       ...options,
     };
-    const { dropout, tying, scaleEmbeddings, embeddingNorm, outputBias } = this.options;
+    const { dropout, tying, scaleEmbeddings, embeddingNorm, outputBias, learnsPadding, pad } = this.options;
     if (tying === "three-way" && vocabularies !== undefined) {
       throw new ConfigError("model.tying", "three-way tying needs one vocabulary for both languages (got one each). Take two-way or a joint vocabulary.");
     }
     const { source, target } = vocabularies ?? { source: options.vocabularySize as number, target: options.vocabularySize as number };
     const embedding = (vocabularySize: number): Embedding =>
-      new Embedding({ vocabularySize, dModel, scale: scaleEmbeddings ? Math.sqrt(dModel) : 1 });
+      new Embedding({ vocabularySize, dModel, scale: scaleEmbeddings ? Math.sqrt(dModel) : 1, ...(!learnsPadding && { untaught: pad }) });
     const input = (table: Embedding): StackInput =>
       new StackInput(table, this.#positions(), this.#combination(), embeddingNorm ? this.#norm() : undefined, new Dropout(dropout));
     const sourceTable = embedding(source);
@@ -159,7 +162,8 @@ export class Transformer extends Module {
     this.target = input(targetTable);
     this.decoder = new Decoder({ layers: perStack(this.options.layers).decoder, parts: this.#parts("decoder"), finalNorm: this.#finalNorm() });
     this.output = tying === "none" ? embedding(target) : targetTable;
-    this.outputBias = outputBias ? new Parameter({ shape: [target], initializer: zeros }) : undefined;
+    this.outputBias =
+      outputBias === "none" ? undefined : new Parameter({ shape: [target], initializer: zeros, trainable: outputBias === "learned" });
   }
 
   #positions(): PositionTable {
@@ -169,8 +173,8 @@ export class Transformer extends Module {
   }
 
   #combination(): PositionCombination {
-    const { dModel, positionCombination } = this.options;
-    return positionCombination === "add" ? new AddPositions() : new ConcatenatePositions({ dModel });
+    const { dModel, positionJoin } = this.options;
+    return positionJoin === "add" ? new AddPositions() : new ConcatenatePositions({ dModel });
   }
 
   #norm(): LayerNorm {

@@ -6,11 +6,11 @@ export function gelu(x: Tensor): Tensor {
   return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
 }
 
-/** x · sigmoid(x), also called SiLU. Ramachandran et al. 2017, "Searching for Activation Functions". */
-export function swish(x: Tensor): Tensor {
+/** x · sigmoid(x), also called swish. Ramachandran et al. 2017, "Searching for Activation Functions". */
+export function silu(x: Tensor): Tensor {
   return mul(x, sigmoid(x));
 }
 
-export const activations = { relu, gelu, swish, tanh } satisfies Record<string, (x: Tensor) => Tensor>;
+export const activations = { relu, gelu, silu, tanh } satisfies Record<string, (x: Tensor) => Tensor>;
 
 export type ActivationName = keyof typeof activations;

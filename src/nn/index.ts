@@ -1,5 +1,5 @@
 // nn: modules and what they are made of: parameters, linear maps, embeddings, norms, attention, positions, feed-forward layers.
-export { activations, gelu, swish, type ActivationName } from "./activations.ts";
+export { activations, gelu, silu, type ActivationName } from "./activations.ts";
 export { causalMask, keyMask, maskBias } from "./attention/mask.ts";
 export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
 export { scaledDotProduct, type AttentionResult, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";

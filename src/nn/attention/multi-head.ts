@@ -69,6 +69,7 @@ export class MultiHeadAttention extends Module {
   /** [batch, time, dModel] → [batch, heads, time, dHead] */
   splitHeads(x: Tensor): Tensor {
     const [batch, time] = x.shape as readonly [Dim, Dim];
+    if (time === 1) return reshape(x, [batch, this.heads, 1, this.dHead]);
     return transpose(reshape(x, [batch, time, this.heads, this.dHead]), [0, 2, 1, 3]);
   }
 

@@ -18,3 +18,8 @@ const applyCustomGradient = operation<{ readonly rule: Rule }>({
 export function customGradient(value: Tensor, inputs: readonly Tensor[], rule: Rule): Tensor {
   return applyCustomGradient([value, ...inputs], { rule })[0]!;
 }
+
+/** The same value, through which nothing flows back. */
+export function stopGradient(x: Tensor): Tensor {
+  return customGradient(x, [], () => []);
+}

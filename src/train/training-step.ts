@@ -1,0 +1,105 @@
+// One update's forward and backward pass: the loss program differentiated, compiled, and fed from flat memory.
+import { randomKey, type HostTensor } from "../base/index.ts";
+import { compile, RandomBytes, type Executable, type Feeds, type SessionOptions } from "../engine/index.ts";
+import type { LossProgram } from "../models/index.ts";
+import type { Parameter } from "../nn/index.ts";
+import { evaluateDim, gradients, programNodes, randomLabel, SymbolicDim, type Program, type Shape, type Tensor } from "../tensor/index.ts";
+
+/** Where a step reads weights and leaves gradients. */
+export interface StepMemory {
+  /** Every parameter by name. */
+  readonly values: Readonly<Record<string, HostTensor<"float32">>>;
+  /** Room for the gradient of every trainable parameter. */
+  readonly gradients: Readonly<Record<string, HostTensor<"float32">>>;
+}
+
+export interface TrainingStepOptions {
+  parameters: ReadonlyMap<string, Parameter>;
+  loss: LossProgram;
+  memory: StepMemory;
+  /** Decides every dropout mask of the run, with the step and the place in the model. */
+  seed: number;
+  session?: SessionOptions;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  /** The loss program's further figures, for example `negativeLogLikelihood`. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+const randomPrefix = "random.";
+
+/** The program of a training step: loss, figures, and `gradient.<name>` for every trainable parameter. */
+export function trainingProgram(parameters: ReadonlyMap<string, Parameter>, { inputs, loss, figures }: LossProgram): Program {
+  const trainable = [...parameters].filter(([, parameter]) => parameter.trainable);
+  const flowing = gradients(loss, trainable.map(([, { value }]) => value));
+  const outputs: Record<string, Tensor> = { loss, ...figures };
+  trainable.forEach(([name], i) => (outputs[`gradient.${name}`] = flowing[i]!));
+  const given: Record<string, Tensor> = { ...inputs };
+  for (const [name, { value }] of parameters) given[name] = value;
+  // Dropout sites are numbered in the order in which the program computes them, which is the same in every trace.
+  let site = 0;
+  for (const node of programNodes({ name: "sites", inputs: {}, outputs })) {
+    const [output] = node.outputs;
+    if (node.operation.name === "input" && node.attributes.label === randomLabel) given[`${randomPrefix}${site++}`] = output!;
+  }
+  return { name: "training-step", inputs: given, outputs };
+}
+
+export class TrainingStep {
+  readonly program: Program;
+  readonly #executable: Executable;
+  readonly #memory: StepMemory;
+  readonly #seed: number;
+  readonly #figures: readonly string[];
+  readonly #into: Feeds;
+  readonly #sites: readonly { name: string; shape: Shape }[];
+  readonly #random = new RandomBytes();
+
+  /** Differentiates and compiles; takes about a second for a model of a few layers. */
+  static async create({ parameters, loss, memory, seed, session = {} }: TrainingStepOptions): Promise<TrainingStep> {
+    const program = trainingProgram(parameters, loss);
+    return new TrainingStep(program, await compile(program, session), memory, seed, Object.keys(loss.figures));
+  }
+
+  private constructor(program: Program, executable: Executable, memory: StepMemory, seed: number, figures: readonly string[]) {
+    this.program = program;
+    this.#executable = executable;
+    this.#memory = memory;
+    this.#seed = seed;
+    this.#figures = figures;
+    this.#into = Object.fromEntries(Object.entries(memory.gradients).map(([name, gradient]) => [`gradient.${name}`, gradient]));
+    this.#sites = Object.entries(program.inputs)
+      .filter(([name]) => name.startsWith(randomPrefix))
+      .map(([name, { shape }]) => ({ name, shape }));
+  }
+
+  /**
+   * Runs forward and backward over one batch and leaves its gradients in memory, in place of what was there. The masks are a
+   * function of (seed, step, microBatch) alone.
+   */
+  async run(feeds: Feeds, { step, microBatch = 0 }: { step: number; microBatch?: number }): Promise<StepResult> {
+    const results = await this.#executable.run(
+      { ...feeds, ...this.#memory.values, ...this.#masks(feeds, step, microBatch) },
+      { into: this.#into },
+    );
+    const figures = Object.fromEntries(this.#figures.map((name) => [name, Number(results[name]!.data[0])]));
+    return { loss: Number(results.loss!.data[0]), figures };
+  }
+
+  #masks(feeds: Feeds, step: number, microBatch: number): Feeds {
+    const sizes = new Map<string, number>();
+    for (const [name, { dims }] of Object.entries(feeds)) {
+      this.program.inputs[name]?.shape.forEach((size, axis) => {
+        if (size instanceof SymbolicDim) sizes.set(size.key, dims[axis]!);
+      });
+    }
+    const shapes = Object.fromEntries(this.#sites.map(({ name, shape }) => [name, shape.map((size) => evaluateDim(size, sizes))]));
+    return this.#random.draw(shapes, (name) => randomKey(this.#seed, step, microBatch, Number(name.slice(randomPrefix.length))));
+  }
+
+  async dispose(): Promise<void> {
+    await this.#executable.dispose();
+  }
+}
