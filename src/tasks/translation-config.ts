@@ -31,24 +31,25 @@ const model = z
       .enum(["post", "pre"])
       .default("post")
       .describe("Layer norm after the residual sum (post, as in the paper) or before the sublayer (pre)."),
-    activation: z.enum(["relu", "gelu", "silu"]).default("relu").describe("Nonlinearity of the feed-forward part."),
+    activation: z
+      .enum(["relu", "gelu", "silu", "tanh"])
+      .default("relu")
+      .describe("Nonlinearity of the feed-forward part."),
     positions: z.enum(["sinusoidal", "learned"]).default("sinusoidal").describe("Where position vectors come from."),
     positionJoin: z
       .enum(["add", "concatenate"])
       .default("add")
       .describe("Add positions to embeddings, or concatenate and project."),
-    maxPositions: count("Longest sequence that learned positions serve.", 1024),
+    maxPositions: count("Longest sequence that positions exist for.", 1024),
     tying: z
       .enum(["none", "two-way", "three-way"])
       .default("three-way")
       .describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
   })
-  .superRefine(({ dModel, heads, positions, maxPositions }, context) => {
+  .superRefine(({ dModel, heads, positions }, context) => {
     if (dModel % heads !== 0) reject(context, "heads", `must divide dModel (got ${heads} and ${dModel})`);
     if (positions === "sinusoidal" && dModel % 2 !== 0)
       reject(context, "dModel", `must be even for sinusoidal positions (got ${dModel})`);
-    if (positions === "sinusoidal" && maxPositions !== 1024)
-      reject(context, "maxPositions", "has no effect with sinusoidal positions. Remove it");
   });
 
 /** Which types of tokenizer know an option that not all of them know. */
@@ -168,13 +169,58 @@ const split = z
     }
   });
 
+/** One corpus of the configuration's data section. */
+export type SplitConfig = z.output<typeof split>;
+
+/** Pairs in files. */
+export interface FileData {
+  readonly train: SplitConfig;
+  readonly validation?: SplitConfig;
+  readonly test?: SplitConfig;
+}
+
+const generatedKeys = ["seed", "trainPairs", "validationPairs", "testPairs"] as const;
+
+/** Pairs made on the spot. */
+export type GeneratedData = { readonly generator: "dates" } & Readonly<Record<(typeof generatedKeys)[number], number>>;
+
+export type DataConfig = FileData | GeneratedData;
+
 const data = z
   .strictObject({
-    train: split.describe("Pairs to learn from: source and target."),
+    train: split.optional().describe("Pairs to learn from: source and target."),
     validation: split.optional().describe("Pairs to watch training by: loss, perplexity, BLEU."),
     test: split.optional().describe("Pairs for the result; training never reads them."),
+    generator: z.enum(["dates"]).optional().describe("Makes the pairs on the spot, in place of the files above."),
+    seed: z.int().min(0).optional().describe("generator: same seed, same pairs. 1."),
+    trainPairs: z.int().min(1).optional().describe("generator: pairs to learn from. 100,000."),
+    validationPairs: z.int().min(1).optional().describe("generator: pairs to watch training by. 1,000."),
+    testPairs: z.int().min(1).optional().describe("generator: pairs for the result. 2,000."),
   })
-  .describe("The pairs of text; data.train.source and data.train.target at least.");
+  .superRefine(({ generator, ...options }, context) => {
+    const needless = generator === undefined ? generatedKeys : (["train", "validation", "test"] as const);
+    for (const key of needless) {
+      if (options[key] === undefined) continue;
+      reject(
+        context,
+        key,
+        `has no effect ${generator === undefined ? "without" : "with"} data.generator. Remove one of them`,
+      );
+    }
+    if (generator === undefined && options.train === undefined) {
+      reject(context, "train", "is missing: the source and the target of the pairs to learn from");
+    }
+  })
+  // Files or a generator: from here on the type says which.
+  .transform(({ train, validation, test, generator, ...options }): DataConfig => {
+    if (generator === undefined) {
+      // The check above has refused data without a training side.
+      return { train: train as SplitConfig, ...(validation && { validation }), ...(test && { test }) };
+    }
+    const { seed = 1, trainPairs = 100_000, validationPairs = 1000, testPairs = 2000 } = options;
+    return { generator, seed, trainPairs, validationPairs, testPairs };
+  })
+  .describe("The pairs of text: data.train.source and data.train.target at least, or data.generator.");
 
 const training = z
   .strictObject({
@@ -261,7 +307,7 @@ export const translationConfig = z
   .superRefine(({ model, tokenizer, data, training }, context) => {
     if (model.tying === "three-way" && !tokenizer.joint)
       reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");
-    if (data.validation === undefined && training.patience !== undefined)
+    if (!("generator" in data) && data.validation === undefined && training.patience !== undefined)
       reject(context, "training.patience", "needs data.validation to watch");
   });
 
@@ -270,9 +316,6 @@ export type TranslationConfig = z.output<typeof translationConfig>;
 
 /** What a recipe has to say: everything with a default may be left out. */
 export type TranslationConfigInput = z.input<typeof translationConfig>;
-
-/** One corpus of the configuration's data section. */
-export type SplitConfig = TranslationConfig["data"]["train"];
 
 /**
  * The schema of the file for editors, which then complete and check a recipe.
@@ -299,15 +342,14 @@ export function mapPaths(
     const paths = keys.map((key) => [key, resolve(String(split[key]), ["data", name, key])]);
     return { ...split, ...Object.fromEntries(paths) };
   };
-  const { train, validation, test } = config.data;
   const path = config.tokenizer.path;
-  return {
-    ...config,
-    tokenizer: { ...config.tokenizer, ...(path === undefined ? {} : { path: resolve(path, ["tokenizer", "path"]) }) },
-    data: {
-      train: mapSplit(train, "train"),
-      ...(validation === undefined ? {} : { validation: mapSplit(validation, "validation") }),
-      ...(test === undefined ? {} : { test: mapSplit(test, "test") }),
-    },
+  const tokenizer = { ...config.tokenizer, ...(path && { path: resolve(path, ["tokenizer", "path"]) }) };
+  if ("generator" in config.data) return { ...config, tokenizer };
+  const { train, validation, test } = config.data;
+  const data = {
+    train: mapSplit(train, "train"),
+    ...(validation && { validation: mapSplit(validation, "validation") }),
+    ...(test && { test: mapSplit(test, "test") }),
   };
+  return { ...config, tokenizer, data };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -19,7 +19,8 @@ async function configFile(text: string): Promise<string> {
 test("relative paths start from the file's folder, and the environment fills in names", async () => {
   const file = await configFile("data: { train: { source: text/train.en, target: '${CORPUS}/train.de' } }");
   const { data } = await loadConfig(file, { environment: { CORPUS: "/corpus" } });
-  expect(data.train).toEqual({ format: "parallel", source: join(folder, "text/train.en"), target: "/corpus/train.de" });
+  const train = { format: "parallel", source: join(folder, "text/train.en"), target: "/corpus/train.de" };
+  expect(data).toEqual({ train });
 });
 
 test("a name that the environment lacks is an error with its place and the remedy", async () => {
@@ -37,4 +38,11 @@ test("--set is collected as often as it is given", () => {
 test("the help page lists keys with type, default and need", () => {
   expect(configurationHelp()).toMatch(/^ {2}model\.heads +Attention heads.*\n +whole number ≥ 1, default 4$/m);
   expect(configurationHelp()).toMatch(/^ {2}data\.train\.source .*\n +text \| whole number ≥ 0, required$/m);
+});
+
+test("every recipe's configuration is one that we can honour", async () => {
+  const files = (await readdir("recipes", { recursive: true })).filter((file) => file.endsWith(".yaml"));
+  expect(files.length).toBeGreaterThan(0);
+  const environment = { HEDDLE_SHARED: "/shared" };
+  for (const file of files) await loadConfig(join("recipes", file), { environment });
 });

@@ -60,8 +60,21 @@ test("every option has a help line", () => {
   expect(describeConfig(translationConfig).filter(({ help }) => help === "")).toEqual([]);
 });
 
-test("the JSON Schema asks for data.train alone", () => {
-  expect(translationJsonSchema()).toMatchObject({ required: ["data"], properties: { data: { required: ["train"] } } });
+test("the JSON Schema asks for data alone", () => {
+  expect(translationJsonSchema()).toMatchObject({ required: ["data"], additionalProperties: false });
+});
+
+test("data is pairs in files or pairs from a generator, and never nothing", () => {
+  expect(read("data: { generator: dates, trainPairs: 50 }").data).toEqual({
+    generator: "dates",
+    seed: 1,
+    trainPairs: 50,
+    validationPairs: 1000,
+    testPairs: 2000,
+  });
+  expect(() => read("data: {}")).toThrow(
+    "en-de.yaml:1:1: data.train is missing: the source and the target of the pairs to learn from",
+  );
 });
 
 describe("options that do not go together are refused", () => {
@@ -71,10 +84,8 @@ describe("options that do not go together are refused", () => {
       ["model.dModel=5", "model.heads=1"],
       "--set model.dModel=5: model.dModel must be even for sinusoidal positions (got 5)",
     ],
-    [
-      ["model.maxPositions=64"],
-      "--set model.maxPositions=64: model.maxPositions has no effect with sinusoidal positions. Remove it",
-    ],
+    [["data.seed=3"], "--set data.seed=3: data.seed has no effect without data.generator. Remove one of them"],
+    [["data.generator=dates"], "en-de.yaml:1:9: data.train has no effect with data.generator. Remove one of them"],
     [
       ["tokenizer.joint=false"],
       "en-de.yaml: model.tying three-way needs tokenizer.joint true. Use two-way, or one vocabulary",
