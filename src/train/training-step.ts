@@ -95,8 +95,13 @@ export class TrainingStep {
         if (size instanceof SymbolicDim) sizes.set(size.key, dims[axis]!);
       });
     }
-    const shapes = Object.fromEntries(this.#sites.map(({ name, shape }) => [name, shape.map((size) => evaluateDim(size, sizes))]));
-    return this.#random.draw(shapes, (name) => randomKey(this.#seed, step, microBatch, Number(name.slice(randomPrefix.length))));
+    return this.#random.fill(
+      this.#sites.map(({ name, shape }, site) => ({
+        name,
+        dims: shape.map((size) => evaluateDim(size, sizes)),
+        key: randomKey(this.#seed, step, microBatch, site),
+      })),
+    );
   }
 
   async dispose(): Promise<void> {
