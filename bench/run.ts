@@ -1,0 +1,148 @@
+// npm run bench -- training|decoding [--json] [--rounds N] [--case NAME] [--threads N]: Heddle, PyTorch and the floor in turn.
+import { parseArgs } from "node:util";
+import { benchmarks, tokensPerCall, type Benchmark } from "./cases.ts";
+import { Floor } from "./floor.ts";
+import { decodingCase, trainingCase } from "./heddle.ts";
+import { findPyTorch, Opponent } from "./opponent.ts";
+import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
+import { jsonLine, table, type CaseResult } from "./report.ts";
+import { interleave, summarize, type Side } from "./rounds.ts";
+
+const USAGE = "npm run bench -- training|decoding [--json] [--rounds N] [--case NAME] [--threads N]";
+
+class UsageError extends Error {}
+
+interface Request {
+  readonly cases: readonly Benchmark[];
+  readonly json: boolean;
+  readonly rounds: number;
+  readonly threads: number;
+}
+
+function readArguments(words: readonly string[]): Request {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      rounds: { type: "string", default: "5" },
+      threads: { type: "string", default: "2" },
+      case: { type: "string" },
+    },
+  });
+  const [kind, ...rest] = positionals;
+  const ofKind = benchmarks.filter((benchmark) => benchmark.kind === kind);
+  if (ofKind.length === 0 || rest.length > 0)
+    throw new UsageError(`"training" or "decoding" is wanted, got "${positionals.join(" ")}"`);
+  const cases = values.case === undefined ? ofKind : ofKind.filter(({ name }) => name === values.case);
+  if (cases.length === 0)
+    throw new UsageError(`--case: no "${values.case}" among ${ofKind.map(({ name }) => name).join(", ")}`);
+  const atLeastOne = (option: "rounds" | "threads"): number => {
+    const count = Number(values[option]);
+    if (!Number.isInteger(count) || count < 1)
+      throw new UsageError(`--${option}: a whole number from 1 is wanted, got "${values[option]}"`);
+    return count;
+  };
+  return { cases, json: values.json, rounds: atLeastOne("rounds"), threads: atLeastOne("threads") };
+}
+
+interface OurSide {
+  readonly side: Side;
+  readonly products: readonly MatrixProduct[];
+}
+
+/** Heddle as a side: the call is timed from outside, with everything that belongs to it. */
+async function ourSide(benchmark: Benchmark, threads: number): Promise<OurSide> {
+  let call: () => Promise<void>;
+  let made: { products?(): readonly MatrixProduct[]; dispose(): Promise<void> };
+  if (benchmark.kind === "training") {
+    const training = await trainingCase(benchmark, threads);
+    [made, call] = [training, () => training.step()];
+  } else {
+    const decoding = await decodingCase(benchmark, threads);
+    [made, call] = [decoding, () => decoding.decode()];
+  }
+  const side: Side = {
+    name: "heddle",
+    async work(count) {
+      const times: number[] = [];
+      for (let i = 0; i < count; i++) {
+        const start = performance.now();
+        await call();
+        times.push(performance.now() - start);
+      }
+      return times;
+    },
+    dispose: () => made.dispose(),
+  };
+  return { side, products: made.products?.() ?? productsFromSizes(benchmark) };
+}
+
+async function measure(
+  benchmark: Benchmark,
+  python: string | undefined,
+  { rounds, threads }: Request,
+): Promise<CaseResult> {
+  const started: Side[] = [];
+  const start = <S extends Side>(side: S): S => {
+    started.push(side);
+    return side;
+  };
+  try {
+    const ours = await ourSide(benchmark, threads);
+    const heddle = start(ours.side);
+    const pytorch = python === undefined ? undefined : start(await Opponent.start(python, benchmark, threads));
+    const floor = start(await Floor.of(ours.products, threads));
+    const turns = await interleave(started, {
+      rounds,
+      onTurn: ({ name }, round, { milliseconds, foreignCores }) =>
+        console.error(
+          `${benchmark.name} round ${round + 1}/${rounds} ${name.padEnd(8)} ${milliseconds.toFixed(1).padStart(8)} ms` +
+            (foreignCores === undefined ? "" : `  foreign load ${foreignCores.toFixed(2)} cores`),
+        ),
+    });
+    const milliseconds = summarize(turns.get(heddle)!);
+    const floorMilliseconds = summarize(turns.get(floor)!);
+    const pytorchMilliseconds = pytorch && summarize(turns.get(pytorch)!);
+    return {
+      case: benchmark.name,
+      tokensPerSecond: (tokensPerCall(benchmark) / milliseconds.milliseconds) * 1000,
+      ...(pytorchMilliseconds && { ratioToPyTorch: pytorchMilliseconds.milliseconds / milliseconds.milliseconds }),
+      ratioToFloor: milliseconds.milliseconds / floorMilliseconds.milliseconds,
+      milliseconds,
+      ...(pytorchMilliseconds && { pytorchMilliseconds }),
+      floorMilliseconds,
+      gigaOperations: operationsOf(ours.products) / 1e9,
+      threads,
+      ...(pytorch && { pytorch: pytorch.version }),
+    };
+  } finally {
+    for (const side of started) await side.dispose();
+  }
+}
+
+async function main(): Promise<void> {
+  const request = readArguments(process.argv.slice(2));
+  const python = findPyTorch();
+  if (python === undefined) {
+    console.error(
+      "No Python with torch found (Debian: python3-torch and libopenblas0-openmp); set HEDDLE_PYTHON to name one. Measuring without it.",
+    );
+  }
+  const results: CaseResult[] = [];
+  for (const benchmark of request.cases) {
+    const result = await measure(benchmark, python, request);
+    results.push(result);
+    if (request.json) console.log(jsonLine(result));
+  }
+  if (!request.json) console.log(table(results));
+}
+
+try {
+  await main();
+} catch (error) {
+  const isUsage =
+    error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") === true;
+  console.error(isUsage ? `${(error as Error).message}\n${USAGE}` : error);
+  process.exitCode = isUsage ? 2 : 1;
+}
