@@ -9,7 +9,7 @@ const chance = {
   noAccents: 0.06,
   noPunctuation: 0.12,
   strayComma: 0.03,
-  wideSpace: 0.05,
+  wideSpace: 0.1,
   noSpace: 0.04,
   otherSeparator: 0.15,
 };
@@ -58,5 +58,5 @@ function widenOneSpace(text: string, stream: RandomStream): string {
   const words = text.split(" ");
   if (words.length === 1) return text;
   const i = 1 + stream.integer(words.length - 1);
-  return `${words.slice(0, i).join(" ")}  ${words.slice(i).join(" ")}`;
+  return words.slice(0, i).join(" ") + " ".repeat(2 + stream.integer(3)) + words.slice(i).join(" ");
 }

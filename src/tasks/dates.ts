@@ -1,11 +1,11 @@
 // Written dates of many languages → ISO 8601: examples drawn by seed, with days and ways of writing kept for the test.
-import { ConfigError, mix32, randomKey, RandomStream } from "../base/index.ts";
+import { ConfigError, randomKey, RandomStream } from "../base/index.ts";
 import { disturb } from "./date-noise.ts";
-import { allDateForms, anyLocale, dateLocales, dayFromNumber, dayNumberOf, isoDate, type DateForm, type Day } from "./date-styles.ts";
+import { dateForms, endsInYear, slotOf, splitOfDay, type DateSplit } from "./date-splits.ts";
+import { anyLocale, dateLocales, dayFromNumber, dayNumberOf, isoDate, type DateForm, type Day } from "./date-styles.ts";
 
+export { dateCombinations, splitOfDay, type DateSplit } from "./date-splits.ts";
 export { dateLocales, plainText } from "./date-styles.ts";
-
-export type DateSplit = "train" | "validation" | "test";
 
 export interface DateExample {
   /** As somebody wrote it, for example "<en-GB> Sun, 05/09/2021" or "5. září 2021". */
@@ -22,135 +22,9 @@ const lastYear = 2100;
 const firstDayNumber = dayNumberOf(firstYear, 1, 1);
 const dayCount = dayNumberOf(lastYear + 1, 1, 1) - firstDayNumber;
 
-/** Which split a day belongs to, whatever the seed: of twenty days two are the test's and one is the validation's. */
-export function splitOfDay(dayNumber: number): DateSplit {
-  const slot = mix32(mix32(dayNumber >>> 0) ^ 0x64617465) % 20;
-  return slot < 2 ? "test" : slot === 2 ? "validation" : "train";
-}
-
-/** What stays of a text when all is ignored that `disturb` may change: case, accents, punctuation, spaces; and leading zeros. */
-function bareText(text: string): string {
-  return text
-    .normalize("NFD")
-    .toLowerCase()
-    .replace(/(?<!\p{N})0(?=\p{N})/gu, "")
-    .replace(/[\u0300-\u036f]|[^\p{L}\p{M}\p{N}]/gu, "");
-}
-
-const startsWithYear = /^\P{Nd}*\p{Nd}{4}/u;
-
-function endsInYear({ isNumeric }: DateForm, text: string): boolean {
-  return isNumeric && !startsWithYear.test(text);
-}
-
 /** Whether another locale could read another day from it: day and month in figures, the year last, no dots between them. */
 function needsTag(form: DateForm, text: string, { day, month }: Day): boolean {
   return endsInYear(form, text) && day <= 12 && day !== month && !/\p{Nd}\./u.test(text);
-}
-
-/** A form kept for the test. */
-interface KeptForm {
-  form: DateForm;
-  /** Whether no taught form writes such a day in the same way, by `slotOf`. */
-  isNew: readonly boolean[];
-}
-
-interface FormTable {
-  /** By locale. */
-  taught: readonly (readonly DateForm[])[];
-  /** By locale; a locale without any is left out. */
-  kept: readonly (readonly KeptForm[])[];
-}
-
-/** Days on which two forms must differ to count as two: each month, each weekday, days of one and of two figures. */
-const probeDays: readonly Day[] = Array.from({ length: 12 }, (_, month) => [1, 7, 14, 26].map((day) => dayFromNumber(dayNumberOf(2003, month + 1, day)))).flat();
-
-/** One day for each month and weekday: but for the figures, all days of a slot are written alike. */
-const slotDays: readonly Day[] = Array.from({ length: 84 }, (_, slot) => {
-  const month = 1 + Math.floor(slot / 7);
-  const offset = (7 + (slot % 7) - dayFromNumber(dayNumberOf(2003, month, 13)).weekday) % 7;
-  return dayFromNumber(dayNumberOf(2003, month, 13 + offset));
-});
-
-const slotOf = ({ month, weekday }: Day) => (month - 1) * 7 + weekday;
-
-/** Of a locale's forms at most this share is kept for the test. */
-const heldOutShare = 0.25;
-/** A form may be kept for the test only when every word in it is taught by so many other forms of its locale. */
-const lessonsPerWord = 2;
-
-/**
- * Divides locale × style into taught and kept ways of writing. Forms of one locale that write alike, but for what
- * `disturb` changes anyway, are one form. A form is kept only if each of its words (names of months and weekdays, its
- * digits) also stands in two taught forms of the locale and its style is taught in two other locales: then the test asks
- * for known words in an unknown arrangement, and not for words never heard.
- */
-function divideForms(): FormTable {
-  const taught: DateForm[][] = [];
-  const kept: DateForm[][] = [];
-  const taughtStyles = new Map<string, number>();
-  const forms = [...allDateForms()];
-  for (const [, list] of forms) for (const { style } of list) taughtStyles.set(style, (taughtStyles.get(style) ?? 0) + 1);
-
-  for (const [locale, list] of forms) {
-    const distinct = new Map<string, { form: DateForm; words: Set<string> }>();
-    for (const form of list) {
-      const texts = probeDays.map((day) => form.write(day));
-      const alike = texts.map(bareText).join("|");
-      if (distinct.has(alike)) continue;
-      distinct.set(alike, { form, words: new Set(texts.join(" ").match(/\p{L}[\p{L}\p{M}.׳॰]*|\p{N}/gu)) });
-    }
-    const lessons = new Map<string, number>();
-    for (const { words } of distinct.values()) for (const word of words) lessons.set(word, (lessons.get(word) ?? 0) + 1);
-
-    const taughtHere: DateForm[] = [];
-    const keptHere: DateForm[] = [];
-    const shuffled = new RandomStream(randomKey(0x64617465, taught.length)).shuffle([...distinct.values()]);
-    for (const { form, words } of shuffled) {
-      const isTaughtElsewhere = (taughtStyles.get(form.style) ?? 0) > 2;
-      const isKnown = [...words].every((word) => lessons.get(word)! > lessonsPerWord);
-      if (locale !== anyLocale && isTaughtElsewhere && isKnown && keptHere.length + 1 <= heldOutShare * distinct.size) {
-        keptHere.push(form);
-        for (const word of words) lessons.set(word, lessons.get(word)! - 1);
-        taughtStyles.set(form.style, taughtStyles.get(form.style)! - 1);
-      } else taughtHere.push(form);
-    }
-    taught.push(taughtHere);
-    kept.push(keptHere);
-  }
-  return withoutKnownTexts(taught, kept);
-}
-
-/** Two locales may write a day alike ("5 mars 2021" is French and Swedish): what another locale teaches is no test. */
-function withoutKnownTexts(taught: DateForm[][], kept: DateForm[][]): FormTable {
-  const known = slotDays.map((day) => new Set(taught.flat().map((form) => comparable(form, day))));
-  const keptForms = kept.map((forms, locale) =>
-    forms.flatMap((form): KeptForm[] => {
-      const isNew = slotDays.map((day, slot) => !known[slot]!.has(comparable(form, day)));
-      if (isNew.includes(true)) return [{ form, isNew }];
-      taught[locale]!.push(form);
-      return [];
-    }),
-  );
-  return { taught, kept: keptForms.filter((forms) => forms.length > 0) };
-}
-
-/** A form's text for a day, bare; where figures end in the year, the order is the locale's and its tag belongs to the text. */
-function comparable(form: DateForm, day: Day): string {
-  const text = form.write(day);
-  return bareText(endsInYear(form, text) ? `<${form.locale}> ${text}` : text);
-}
-
-let formTable: FormTable | undefined;
-/** Making the formatters takes part of a second, so it is done once, when first asked for. */
-function forms(): FormTable {
-  return (formTable ??= divideForms());
-}
-
-/** The ways of writing, "locale: style", that are taught and those that only the test has. */
-export function dateCombinations(): { taught: string[]; kept: string[] } {
-  const name = ({ locale, style }: DateForm) => `${locale}: ${style}`;
-  return { taught: forms().taught.flat().map(name), kept: forms().kept.flat().map(({ form }) => name(form)) };
 }
 
 /** Chance of a tag where none is needed, and where figures end in the year but can be read in one way only. */
@@ -170,7 +44,7 @@ function drawDay(stream: RandomStream, split: DateSplit): Day {
 
 /** A form and a day of the split; in the test, together a text that no taught form writes. */
 function drawFormAndDay(stream: RandomStream, split: DateSplit): { form: DateForm; day: Day } {
-  const { taught, kept } = forms();
+  const { taught, kept } = dateForms();
   if (split !== "test") return { form: pick(pick(taught, stream), stream), day: drawDay(stream, split) };
   for (;;) {
     const { form, isNew } = pick(pick(kept, stream), stream);

@@ -40,12 +40,12 @@ describe("the splits", () => {
 
   test("no way of writing is both taught and kept for the test", () => {
     const { taught, kept } = dateCombinations();
-    expect(kept.length).toBeGreaterThanOrEqual(60);
+    expect(kept.length).toBeGreaterThanOrEqual(50);
     expect(taught.length).toBeGreaterThan(2.5 * kept.length);
     expect(kept.filter((name) => taught.includes(name))).toEqual([]);
   });
 
-  test("a kept way of writing has a locale taught in other styles, in all but a few of the 27 locales", () => {
+  test("a kept way of writing has a locale taught in other styles, in all but a few of the 28 locales", () => {
     const { taught, kept } = dateCombinations();
     const locales = (names: string[]) => new Set(names.map((name) => name.split(": ")[0]!));
     expect([...locales(kept)].filter((locale) => !locales(taught).has(locale))).toEqual([]);
@@ -141,8 +141,8 @@ describe("the texts", () => {
     expect([...train, ...held].filter(({ source }) => odd.test(source))).toEqual([]);
   });
 
-  test("are at most 48 tokens long, a tag counting as one", () => {
-    expect([...train, ...held].filter(({ source }) => [...source.replace(tagged, "#")].length > 48)).toEqual([]);
+  test("are at most 50 tokens long, a tag counting as one", () => {
+    expect([...train, ...held].filter(({ source }) => [...source.replace(tagged, "#")].length > 50)).toEqual([]);
   });
 
   test("hold the scripts of all the locales", () => {
