@@ -1,13 +1,20 @@
 // What BART and Marian share: one layout of encoder, decoder and names, from fairseq's days.
 import { ConfigError } from "../base/index.ts";
 import type { TransformerOptions } from "../models/index.ts";
-import { choiceOf, numberOf, type HubConfig, type HubWeight } from "./family.ts";
+import { choiceOf, insistOn, numberOf, type HubConfig, type HubDuplicate, type HubWeight } from "./family.ts";
 
 const activationNames = { relu: "relu", gelu: "gelu", swish: "silu", silu: "silu", tanh: "tanh" } as const;
 
 /** The options that both families read from the same keys. */
 export function bartLikeOptions(config: HubConfig): TransformerOptions {
-  if (config.tie_word_embeddings === false) throw new ConfigError("config.json", "tie_word_embeddings false is not supported for this family");
+  // Layers dropped while training are not built; the other keys are of older files and say what the class always does.
+  insistOn(config, {
+    tie_word_embeddings: true,
+    encoder_layerdrop: 0,
+    decoder_layerdrop: 0,
+    normalize_before: false,
+    add_final_layer_norm: false,
+  });
   return {
     vocabularySize: numberOf(config, "vocab_size"),
     dModel: numberOf(config, "d_model"),
@@ -28,6 +35,15 @@ export function bartLikeOptions(config: HubConfig): TransformerOptions {
   };
 }
 
+const sharedTable = "model.shared.weight";
+
+/** Copies of the one embedding table, which files that were not saved by that library often hold. */
+export const bartLikeDuplicates: readonly (readonly [string, HubDuplicate])[] = [
+  ["model.encoder.embed_tokens.weight", { of: sharedTable }],
+  ["model.decoder.embed_tokens.weight", { of: sharedTable }],
+  ["lm_head.weight", { of: sharedTable }],
+];
+
 const parts: Readonly<Record<string, string>> = {
   selfAttention: "self_attn",
   crossAttention: "encoder_attn",
@@ -42,7 +58,7 @@ const kinds: Readonly<Record<string, string>> = { weight: "weight", bias: "bias"
 
 /** Names of layers' weights: `decoder.layers.0.crossAttention.query.weight` → `model.decoder.layers.0.encoder_attn.q_proj.weight`. */
 export function bartLikeWeight(ours: string): HubWeight {
-  if (ours === "source.embedding.table") return { name: "model.shared.weight" };
+  if (ours === "source.embedding.table") return { name: sharedTable };
   if (ours === "outputBias") return { name: "final_logits_bias", squeeze: true };
   const layer = /^(encoder|decoder)\.layers\.(\d+)\.(\w+)\.(\w+)\.(\w+)$/.exec(ours);
   const [, stack, index, part, piece, kind] = layer ?? [];

@@ -1,5 +1,5 @@
 // A model family of Hugging Face's: what its config.json means for our modules, and what our weights are called there.
-import { ConfigError } from "../base/index.ts";
+import { ConfigError, type HostTensor } from "../base/index.ts";
 import type { TransformerOptions } from "../models/index.ts";
 
 /** A config.json, parsed; families read the keys they know. */
@@ -16,15 +16,21 @@ export interface HubWeight {
   readonly squeeze?: boolean;
 }
 
+/** What a tensor must hold that some files carry and no parameter of ours needs: a copy of another tensor, or computed values. */
+export type HubDuplicate = { readonly of: string } | { readonly values: () => HostTensor<"float32"> };
+
 export interface HubFamily {
   /** `model_type` in config.json. */
   readonly modelType: string;
+  /** Throws ConfigError for what the family can say and our modules cannot do. */
   readonly options: (config: HubConfig) => TransformerOptions;
   /** Where each of our parameters is stored. */
   readonly weights: (config: HubConfig) => (ours: string) => HubWeight;
+  /** Tensors that may lie in a file besides, by their name. */
+  readonly duplicates: (config: HubConfig) => ReadonlyMap<string, HubDuplicate>;
 }
 
-/** A whole number from a config.json. */
+/** A number from a config.json. */
 export function numberOf(config: HubConfig, key: string): number {
   const value = config[key];
   if (typeof value !== "number") throw new ConfigError("config.json", `${key} must be a number (got ${JSON.stringify(value)})`);
@@ -37,4 +43,13 @@ export function choiceOf<T>(config: HubConfig, key: string, choices: Readonly<Re
   const chosen = choices[value];
   if (chosen === undefined) throw new ConfigError("config.json", `${key} "${value}" is not supported; ${Object.keys(choices).join(", ")} are`);
   return chosen;
+}
+
+/** Refuses a config.json in which a key is there and is not the one value that our modules have. */
+export function insistOn(config: HubConfig, wanted: HubConfig): void {
+  for (const [key, value] of Object.entries(wanted)) {
+    const got = config[key];
+    if (got === undefined || got === null || got === value) continue;
+    throw new ConfigError("config.json", `${key} ${JSON.stringify(got)} is not supported for this family, only ${JSON.stringify(value)} is`);
+  }
 }

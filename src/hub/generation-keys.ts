@@ -1,0 +1,31 @@
+// Settings of generation that a config.json may hold: files from before generation_config.json (end of 2022) have them there.
+
+/** Keys that `generate` of decode/ takes. */
+export const generationKeys: ReadonlySet<string> = new Set([
+  "max_length",
+  "min_length",
+  "num_beams",
+  "num_beam_groups",
+  "diversity_penalty",
+  "length_penalty",
+  "early_stopping",
+  "num_return_sequences",
+  "do_sample",
+  "temperature",
+  "top_k",
+  "top_p",
+  "typical_p",
+  "repetition_penalty",
+  "no_repeat_ngram_size",
+  "encoder_no_repeat_ngram_size",
+  "bad_words_ids",
+  "forced_bos_token_id",
+  "forced_eos_token_id",
+  "suppress_tokens",
+  "begin_suppress_tokens",
+  "exponential_decay_length_penalty",
+  "decoder_start_token_id",
+  "bos_token_id",
+  "eos_token_id",
+  "pad_token_id",
+]);

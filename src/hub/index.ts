@@ -1,0 +1,4 @@
+// hub: checkpoints in Hugging Face's layout, in and out, one family a file.
+export { fromHub, toHub, type HubModel } from "./conversion.ts";
+export { supportedModelTypes } from "./families.ts";
+export { type HubConfig } from "./family.ts";
