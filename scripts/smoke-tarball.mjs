@@ -63,6 +63,10 @@ try {
   if (said !== version) throw new Error(`heddle --version says ${said}, package.json ${version}`);
   call("npx", ["heddle", "--help"]);
   console.log(`npx heddle --version: ${said}`);
+} catch (error) {
+  // A program that failed has told why on its standard output, as tsc does, or on ours.
+  console.error(`smoke run failed: ${error.message}\n${error.stdout ?? ""}`);
+  process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
