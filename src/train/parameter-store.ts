@@ -99,7 +99,7 @@ export class ParameterStore {
     });
     for (const region of ["value", "gradient", ...slots]) {
       const held = [...parameters].filter(([, parameter]) => region === "value" || parameter.trainable);
-      const tensors = held.map(([name, { shape }]) => [name, this.memory.tensor(region, "float32", shape, starts.get(name)!)] as const);
+      const tensors = held.map(([name, { shape }]) => [name, this.memory.tensor(region, "float32", shape, starts.get(name))] as const);
       this.#tensors.set(region, Object.fromEntries(tensors));
     }
     this.values = this.tensors("value");
