@@ -10,6 +10,18 @@ export interface CommandEntry {
 }
 
 const everyCommand: Readonly<Record<string, CommandEntry>> = {
+  train: {
+    summary: "train a model from a recipe; the same command resumes",
+    load: async () => (await import("./commands/train.ts")).trainCommand(),
+  },
+  generate: {
+    summary: "translate lines of standard input",
+    load: async () => (await import("./commands/generate.ts")).generateCommand(),
+  },
+  evaluate: {
+    summary: "translate a file and score it",
+    load: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
+  },
   score: {
     summary: "compare lines with references: BLEU, chrF, TER",
     load: async () => (await import("./commands/score.ts")).scoreCommand(),

@@ -295,6 +295,11 @@ const decoding = z
       reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
   });
 
+const scoring = z.strictObject({
+  tokenize: z.enum(["none", "13a", "intl", "char", "zh"]).default("13a").describe("How BLEU parts text into words; none for text that is tokenised already."),
+  lowercase: z.boolean().default(false).describe("Score without regard to case."),
+});
+
 /** Every key of a translation run's configuration. Read a file with `readConfig(translationConfig, text, …)`. */
 export const translationConfig = z
   .strictObject({
@@ -303,6 +308,7 @@ export const translationConfig = z
     data,
     training: training.prefault({}),
     decoding: decoding.prefault({}),
+    scoring: scoring.prefault({}),
   })
   .superRefine(({ model, tokenizer, data, training }, context) => {
     if (model.tying === "three-way" && !tokenizer.joint)

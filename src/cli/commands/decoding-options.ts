@@ -1,0 +1,44 @@
+// The options that generate and evaluate share: which model, and how it searches.
+import { type Command, InvalidArgumentError } from "commander";
+import type { DecodingOptions } from "../../tasks/index.node.ts";
+
+export interface DecodingFlags {
+  model: string;
+  checkpoint?: string;
+  beams?: number;
+  lengthPenalty?: number;
+  minLength?: number;
+  maxLength?: number;
+  batchTokens?: number;
+}
+
+/** For commander: an option that is a count. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || text.trim() === "") throw new InvalidArgumentError("a whole number is wanted.");
+  return value;
+}
+
+function decimal(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || text.trim() === "") throw new InvalidArgumentError("a number is wanted.");
+  return value;
+}
+
+/** Adds the options; those not given take the run's own configuration. */
+export function withDecodingOptions(command: Command): Command {
+  return command
+    .requiredOption("--model <folder>", "the folder of a run")
+    .option("--checkpoint <path>", "another checkpoint's folder or .safetensors file than the run's own choice")
+    .option("--beams <n>", "hypotheses kept at a time; 1 is greedy search", wholeNumber)
+    .option("--length-penalty <x>", "exponent of the length that scores are divided by", decimal)
+    .option("--min-length <n>", "fewest target tokens, END included", wholeNumber)
+    .option("--max-length <n>", "most target tokens, END included", wholeNumber)
+    .option("--batch-tokens <n>", "most tokens of one batch of sources, padding included", wholeNumber);
+}
+
+/** What was said of the search, without what was not. */
+export function decodingOf({ beams, lengthPenalty, minLength, maxLength, batchTokens }: DecodingFlags): DecodingOptions {
+  const said = Object.entries({ beams, lengthPenalty, minLength, maxLength, batchTokens }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(said);
+}

@@ -1,0 +1,52 @@
+// heddle generate: lines in, lines out, order kept, memory bounded.
+import { Command } from "commander";
+import { readLines } from "../../data/index.node.ts";
+import { openTranslation } from "../../tasks/index.node.ts";
+import { ProgressLine } from "../progress.ts";
+import { decodingOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+
+interface GenerateFlags extends DecodingFlags {
+  nbest?: number;
+  scores?: boolean;
+  json?: boolean;
+}
+
+export function generateCommand(): Command {
+  return withDecodingOptions(new Command("generate"))
+    .option("--nbest <n>", "translations a line, best first, one below the other", wholeNumber)
+    .option("--scores", "put each translation's score and a tab in front of it")
+    .option("--json", "one JSON object a line: source, and translations with score and logProbability")
+    .addHelpText("after", "\nReads standard input, writes standard output.\nExample: heddle generate --model runs/en-de --beams 5 < test.en > test.de")
+    .action(async (flags: GenerateFlags) => {
+      const { listener } = new ProgressLine();
+      const { nbest } = flags;
+      const beams = flags.beams ?? (nbest !== undefined && nbest > 5 ? nbest : undefined);
+      const translation = await openTranslation(flags.model, {
+        ...(flags.checkpoint !== undefined && { checkpoint: flags.checkpoint }),
+        decoding: decodingOf({ ...flags, ...(beams !== undefined && { beams }) }),
+        listener,
+      });
+      try {
+        const sources: string[] = [];
+        const lines = remember(readLines(process.stdin, { name: "standard input", listener }), sources);
+        for await (const translations of translation.generateEach(lines, nbest === undefined ? {} : { nbest })) {
+          const source = sources.shift()!;
+          const text =
+            flags.json === true
+              ? JSON.stringify({ source, translations })
+              : translations.map(({ text, score }) => (flags.scores === true ? `${score.toFixed(6)}\t${text}` : text)).join("\n");
+          // Waits where the reader is slower than we are.
+          if (!process.stdout.write(`${text}\n`)) await new Promise((resolve) => process.stdout.once("drain", resolve));
+        }
+      } finally {
+        await translation.dispose();
+      }
+    });
+}
+
+async function* remember(lines: AsyncIterable<string>, into: string[]): AsyncGenerator<string> {
+  for await (const line of lines) {
+    into.push(line);
+    yield line;
+  }
+}
