@@ -7,8 +7,9 @@ import type { Side } from "./rounds.ts";
 
 /** Products of less work than this are repeated inside one run, so that the cost of a run does not count (about 2 ms of work). */
 const OPERATIONS_PER_RUN = 5e8;
-/** Every copy of a product with a constant weight packs a weight of its own, so their number is bounded. */
 const MAX_COPIES = 16;
+/** Every copy of a product with a constant weight packs a weight of its own; together they must not leave the cache. */
+const MAX_PACKED_BYTES = 8e6;
 
 /** Times each product of a list alone. Create it with `Floor.of`; it owns native memory until `dispose`. */
 export class Floor implements Side {
@@ -57,7 +58,9 @@ class TimedProduct {
 
   static async create(product: MatrixProduct, threads: number, arrays: ArrayPool): Promise<TimedProduct> {
     const operations = 2 * product.batch * product.rows * product.inner * product.columns;
-    const copies = Math.min(MAX_COPIES, product.count, Math.max(1, Math.ceil(OPERATIONS_PER_RUN / operations)));
+    const packedBytes = product.constantB ? 4 * product.inner * product.columns : 0;
+    const mostCopies = Math.min(MAX_COPIES, product.count, Math.floor(MAX_PACKED_BYTES / packedBytes));
+    const copies = Math.max(1, Math.min(mostCopies, Math.ceil(OPERATIONS_PER_RUN / operations)));
     const [a, b] = operandDims(product).map(
       (dims) => ({ dtype: "float32", dims, data: arrays.ofLength(dims) }) as const,
     );
