@@ -22,6 +22,18 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "translate a file and score it",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
   },
+  average: {
+    summary: "write the mean of several checkpoints' weights",
+    load: async () => (await import("./commands/average.ts")).averageCommand(),
+  },
+  inspect: {
+    summary: "show what a model is made of and what it costs",
+    load: async () => (await import("./commands/inspect.ts")).inspectCommand(),
+  },
+  demo: {
+    summary: "train on written dates for a few minutes and show the result",
+    load: async () => (await import("./commands/demo.ts")).demoCommand(),
+  },
   score: {
     summary: "compare lines with references: BLEU, chrF, TER",
     load: async () => (await import("./commands/score.ts")).scoreCommand(),
@@ -59,6 +71,7 @@ export async function run(
     for (const [name, { summary, load }] of Object.entries(commands)) {
       const command =
         named[0] === name || (named[0] === "help" && named[1] === name) ? await load() : new Command(name);
+      if (command.description() === "") command.description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`);
       inherit(command.summary(summary), program, "heddle");
       program.addCommand(command);
     }

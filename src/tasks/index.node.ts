@@ -4,6 +4,7 @@ export {
   datesWithoutEnd,
   dateTags,
   pairReader,
+  plainText,
   Translation,
   Validator,
   type AlignmentMap,

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { readLines } from "../../data/index.node.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
+import { print } from "../output.ts";
 import { ProgressLine } from "../progress.ts";
 import { decodingOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
@@ -35,8 +36,7 @@ export function generateCommand(): Command {
             flags.json === true
               ? JSON.stringify({ source, translations })
               : translations.map(({ text, score }) => (flags.scores === true ? `${score.toFixed(6)}\t${text}` : text)).join("\n");
-          // Waits where the reader is slower than we are.
-          if (!process.stdout.write(`${text}\n`)) await new Promise((resolve) => process.stdout.once("drain", resolve));
+          await print(`${text}\n`);
         }
       } finally {
         await translation.dispose();
