@@ -63,6 +63,11 @@ test.each([
   expect(loaded).toEqual(["fail"]);
 });
 
+test("a command without a description of its own says its summary in its help", async () => {
+  const { out } = await call("group", "--help");
+  expect(out).toMatch(/^Usage: heddle group .*\n\nHolds commands\.\n/);
+});
+
 describe("the exit code", () => {
   const cases: [words: string[], code: number, error: string | RegExp][] = [
     [["fail", "not"], 0, ""],
