@@ -1,4 +1,4 @@
-// Sizes of axes: fixed (a number), named (known when the program runs) or derived from named ones by +, − and ×.
+// Sizes of axes: fixed (a number), named (known when the program runs) or derived from named ones by +, −, × and ⌊÷⌋.
 // A derived size is a polynomial with integer coefficients, kept in one canonical form, so that equal sizes compare equal.
 
 /** A size that is known only when the program runs. */
@@ -101,6 +101,34 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   return canonical(quotient);
 }
 
+// What each rounded quotient stands for. It is named by its content, so that one name has one meaning everywhere.
+const quotients = new Map<string, { readonly dividend: Dim; readonly divisor: number }>();
+
+/**
+ * ⌊a ÷ divisor⌋: the length that a stride leaves. Whole multiples come out of the bracket and the rest becomes a name of its
+ * own, so that ⌊(2·time + 3)/2⌋ is time + 1.
+ */
+export function floorDivideDim(a: Dim, divisor: number): Dim {
+  if (!Number.isInteger(divisor) || divisor < 1) throw new RangeError(`floorDivideDim: a divisor of at least 1 is wanted, got ${divisor}`);
+  const whole = new Map<string, number>();
+  const rest = new Map<string, number>();
+  for (const [monomial, coefficient] of termsOf(a)) {
+    const quotient = Math.floor(coefficient / divisor);
+    whole.set(monomial, quotient);
+    rest.set(monomial, coefficient - quotient * divisor);
+  }
+  const dividend = canonical(rest);
+  if (typeof dividend === "number") return canonical(whole); // below the divisor
+  const name = `floor((${dividend.key.replaceAll("·", "*")})/${divisor})`;
+  quotients.set(name, { dividend, divisor });
+  return addDims(canonical(whole), new SymbolicDim(new Map([[name, 1]])));
+}
+
+/** What a factor of a size is made of where it is a rounded quotient; undefined for a plain name. */
+export function quotientOf(name: string): { readonly dividend: Dim; readonly divisor: number } | undefined {
+  return quotients.get(name);
+}
+
 export function equalDims(a: Dim, b: Dim): boolean {
   if (typeof a === "number" || typeof b === "number") return a === b;
   return a.key === b.key;
@@ -122,7 +150,8 @@ export function evaluateDim(size: Dim, sizes: ReadonlyMap<string, number>): numb
   for (const [monomial, coefficient] of size.terms) {
     let product = coefficient;
     for (const name of monomial === "" ? [] : monomial.split("·")) {
-      const value = sizes.get(name);
+      const quotient = quotients.get(name);
+      const value = quotient === undefined ? sizes.get(name) : Math.floor(evaluateDim(quotient.dividend, sizes) / quotient.divisor);
       if (value === undefined) throw new RangeError(`size "${name}" is not known`);
       product *= value;
     }

@@ -1,7 +1,7 @@
 // Where operations write their ONNX form: nodes, constants and shapes, each written once however often it is asked for.
 import { hostTensor, ShapeError, type DType, type HostTensor } from "../base/index.ts";
 import type { OnnxAttribute, OnnxNode } from "../formats/index.ts";
-import { equalShapes, SymbolicDim, type Dim, type Shape } from "./dim.ts";
+import { equalShapes, quotientOf, SymbolicDim, type Dim, type Shape } from "./dim.ts";
 
 /** Element type numbers of ONNX's TensorProto.DataType. */
 const dataType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, uint32: 12, bfloat16: 16 } as const;
@@ -100,7 +100,7 @@ export class Emitter {
   reshape(value: string, from: Shape, to: Shape): string {
     const origin = this.#views.get(value) ?? { value, shape: from };
     if (equalShapes(origin.shape, to)) return origin.value;
-    const view = this.one("Reshape", [origin.value, this.#reshapeTarget(to)]);
+    const view = this.one("Reshape", [origin.value, this.#reshapeTarget(to)], this.#mayBeEmpty(to) ? { attributes: { allowzero: { int: 1 } } } : {});
     this.#views.set(view, origin);
     return view;
   }
@@ -112,6 +112,11 @@ export class Emitter {
     const unknown = shape.filter((size) => typeof size !== "number");
     if (unknown.length === 1 && !shape.includes(0)) return this.int64s(shape.map((size) => (typeof size === "number" ? size : -1)));
     return this.shape(shape);
+  }
+
+  /** Whether a 0 may stand in the shape: by itself ONNX reads it as "the size that the input has here". */
+  #mayBeEmpty(shape: Shape): boolean {
+    return shape.includes(0) || shape.filter((size) => typeof size !== "number").length > 1;
   }
 
   cast(value: string, dtype: DType): string {
@@ -130,6 +135,8 @@ export class Emitter {
   }
 
   #named(name: string): string {
+    const quotient = quotientOf(name);
+    if (quotient !== undefined) return this.one("Div", [this.size(quotient.dividend), this.int64s([quotient.divisor])]);
     const place = this.#axisOf.get(name);
     if (place === undefined) throw new ShapeError(`size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`);
     return this.one("Shape", [place.input], { attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } } });

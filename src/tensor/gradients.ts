@@ -2,7 +2,7 @@
 import { ShapeError } from "../base/index.ts";
 import { formatShape } from "./dim.ts";
 import { constantValue, topologicalOrder, type Node, type Tensor } from "./graph.ts";
-import { add, onesLike } from "./ops/elementwise.ts";
+import { add, cast, onesLike } from "./ops/elementwise.ts";
 import { scatterAdd, zeros } from "./ops/indexing.ts";
 import { concat, expand } from "./ops/layout.ts";
 
@@ -77,7 +77,9 @@ function accumulate(parts: readonly Tensor[]): Tensor {
   const dense = parts.map((part) => (isScatter(part) ? part.node.inputs[0]! : part)).filter((part) => !isZero(part));
   const base = dense.length > 0 ? dense.reduce((a, b) => add(a, b)) : zeros(parts[0]!);
   if (scatters.length === 0) return base;
-  const ids = concat(scatters.map(({ node }) => node.inputs[1]!), 0);
+  const places = scatters.map(({ node }) => node.inputs[1]!);
+  const mixed = places.some(({ dtype }) => dtype !== places[0]!.dtype);
+  const ids = concat(mixed ? places.map((part) => cast(part, "int64")) : places, 0);
   const updates = concat(scatters.map(({ node }) => node.inputs[2]!), 0);
   return scatterAdd(expand(base, scatters[0]!.shape), ids, updates);
 }

@@ -119,6 +119,21 @@ export function shapeError(name: string, inputs: readonly TensorType[], problem:
   return new ShapeError(`${name} of ${described}: ${problem}`);
 }
 
+/** Whether values have a fraction, so that a gradient can flow to them. */
+export function isFloat(dtype: DType): boolean {
+  return dtype.startsWith("float") || dtype === "bfloat16";
+}
+
+/** Refuses inputs that are not floats, at the line that traces the operation and not when the runtime looks for a kernel. */
+export function wantFloats(name: string, inputs: readonly TensorType[]): void {
+  if (inputs.some(({ dtype }) => !isFloat(dtype))) throw shapeError(name, inputs, "floats are wanted; cast first");
+}
+
+/** Refuses truth values where numbers are wanted. */
+export function wantNumbers(name: string, inputs: readonly TensorType[]): void {
+  if (inputs.some(({ dtype }) => dtype === "bool")) throw shapeError(name, inputs, "numbers are wanted, not bool; cast first");
+}
+
 const applyInput = operation<{ readonly type: TensorType; readonly label: string }>({
   name: "input",
   type: (_, { type }) => type,

@@ -2,7 +2,7 @@
 import { broadcast } from "../broadcast.ts";
 import { equalDims, sizeOf, type Shape } from "../dim.ts";
 import type { Emitter } from "../emitter.ts";
-import { operation, shapeError, type Tensor, type TensorType } from "../graph.ts";
+import { operation, shapeError, wantFloats, type Tensor, type TensorType } from "../graph.ts";
 import { reshape, sum, sumTo } from "./layout.ts";
 
 export interface MatmulOptions {
@@ -23,18 +23,22 @@ interface MatmulAttributes {
 
 const lastTwo = ({ shape }: TensorType, swapped: boolean): Shape => (swapped ? [shape.at(-1)!, shape.at(-2)!] : shape.slice(-2));
 
-function matmulType(inputs: readonly TensorType[], { transposeA, transposeB }: MatmulAttributes): TensorType {
+function matmulType(name: string, inputs: readonly TensorType[], { transposeA, transposeB }: MatmulAttributes): TensorType {
   const [a, b] = inputs as readonly [TensorType, TensorType];
-  if (a.dtype !== b.dtype) throw shapeError("matmul", inputs, "dtypes differ; cast one of them");
-  if (a.shape.length < 2 || b.shape.length < 2) throw shapeError("matmul", inputs, "at least two axes on each side are wanted");
+  if (a.dtype !== b.dtype) throw shapeError(name, inputs, "dtypes differ; cast one of them");
+  wantFloats(name, inputs);
+  if (a.shape.length < 2 || b.shape.length < 2) throw shapeError(name, inputs, "at least two axes on each side are wanted");
   const [rows, inner] = lastTwo(a, transposeA) as readonly [Shape[0], Shape[0]];
   const [meets, columns] = lastTwo(b, transposeB) as readonly [Shape[0], Shape[0]];
   if (!equalDims(inner!, meets!)) {
     const axes = `axis ${transposeA ? -2 : -1} of a and axis ${transposeB ? -1 : -2} of b`;
-    throw shapeError("matmul", inputs, `${axes} do not meet: ${inner} and ${meets}`);
+    throw shapeError(name, inputs, `${axes} do not meet: ${inner} and ${meets}`);
   }
   const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  if ("offendingAxis" in batch) throw shapeError("matmul", inputs, `batch axis ${batch.offendingAxis - 2} does not meet`);
+  if ("offendingAxis" in batch) {
+    const axis = batch.offendingAxis - 2;
+    throw shapeError(name, inputs, `axis ${axis} does not meet: ${a.shape.at(axis)} and ${b.shape.at(axis)}`);
+  }
   return { dtype: a.dtype, shape: [...batch.shape, rows!, columns!] };
 }
 
@@ -93,7 +97,7 @@ function matmulGradients(dy: Tensor, a: Tensor, b: Tensor, { transposeA, transpo
 
 const applyMatmul = operation<MatmulAttributes>({
   name: "matmul",
-  type: matmulType,
+  type: (inputs, attributes) => matmulType("matmul", inputs, attributes),
   gradient: ({ dy, inputs: [a, b], attributes, wants }) => matmulGradients(dy, a!, b!, attributes, wants),
   onnx: (emitter, [a, b], node, attributes) => emitProduct(emitter, { a: a!, b: b! }, node.inputs, node.outputs[0]!, attributes),
   samples: [
@@ -125,7 +129,7 @@ const applyAffine = operation<MatmulAttributes>({
   type: (inputs, attributes) => {
     const [x, weight, bias] = inputs as readonly [TensorType, TensorType, TensorType];
     if (weight.shape.length !== 2) throw shapeError("affine", inputs, "the weight must have two axes");
-    const out = matmulType([x, weight], attributes);
+    const out = matmulType("affine", [x, weight], attributes);
     if (bias.dtype !== out.dtype || bias.shape.length !== 1 || !equalDims(bias.shape[0]!, out.shape.at(-1)!)) {
       throw shapeError("affine", inputs, `a bias of [${out.shape.at(-1)}] is wanted`);
     }

@@ -1,7 +1,8 @@
 // Operations on each element alone, with broadcasting: arithmetic, functions of one variable, comparison, choice, cast.
 import { hostTensor, type DType } from "../../base/index.ts";
 import { broadcast } from "../broadcast.ts";
-import { constant, operation, shapeError, Tensor, type Sample, type TensorType } from "../graph.ts";
+import type { Emitter } from "../emitter.ts";
+import { constant, isFloat, operation, shapeError, Tensor, wantFloats, wantNumbers, type Sample, type TensorType } from "../graph.ts";
 import { sumTo } from "./layout.ts";
 
 /** A tensor, or a number that takes its partner's dtype. */
@@ -17,13 +18,19 @@ export function onesLike(x: TensorType): Tensor {
   return scalar(1, x.dtype);
 }
 
+/** A number as a tensor of its partner's dtype. */
+export function scalarLike(value: Operand, like: TensorType): Tensor {
+  return value instanceof Tensor ? value : scalar(value, like.dtype);
+}
+
 function pair(name: string, a: Operand, b: Operand): readonly [Tensor, Tensor] {
-  if (a instanceof Tensor) return [a, b instanceof Tensor ? b : scalar(b, a.dtype)];
-  if (b instanceof Tensor) return [scalar(a, b.dtype), b];
+  if (a instanceof Tensor) return [a, scalarLike(b, a)];
+  if (b instanceof Tensor) return [scalarLike(a, b), b];
   throw shapeError(name, [], "at least one operand must be a tensor");
 }
 
-function broadcastType(name: string, inputs: readonly TensorType[]): TensorType {
+/** The dtype that all inputs share and the shape they broadcast to. */
+export function broadcastType(name: string, inputs: readonly TensorType[]): TensorType {
   let shape = inputs[0]!.shape;
   for (const next of inputs.slice(1)) {
     if (next.dtype !== inputs[0]!.dtype) throw shapeError(name, inputs, "dtypes differ; cast one of them");
@@ -53,12 +60,18 @@ interface Binary {
   /** Partial derivatives times dy, before they are summed to each operand's shape. */
   readonly gradient: (dy: Tensor, a: Tensor, b: Tensor, y: Tensor) => readonly [() => Tensor, () => Tensor];
   readonly range?: readonly [number, number];
+  /** Whether whole numbers are refused. */
+  readonly float?: boolean;
 }
 
-function binary({ name, onnx, gradient, range }: Binary): (a: Operand, b: Operand) => Tensor {
+function binary({ name, onnx, gradient, range, float = false }: Binary): (a: Operand, b: Operand) => Tensor {
   const applyBinary = operation({
     name,
-    type: (inputs) => broadcastType(name, inputs),
+    type: (inputs) => {
+      if (float) wantFloats(name, inputs);
+      else wantNumbers(name, inputs);
+      return broadcastType(name, inputs);
+    },
     gradient: ({ dy, inputs: [a, b], outputs: [y], wants }) => {
       const [da, db] = gradient(dy, a!, b!, y!);
       return [wants(0) ? sumTo(da(), a!.shape) : undefined, wants(1) ? sumTo(db(), b!.shape) : undefined];
@@ -96,6 +109,7 @@ export const pow = binary({
   onnx: "Pow",
   gradient: (dy, a, b, y) => [() => mul(dy, mul(b, pow(a, sub(b, 1)))), () => mul(dy, mul(y, log(a)))],
   range: [0.5, 2],
+  float: true,
 });
 
 /** The larger of a and b; where they are equal the gradient goes to both by half. */
@@ -117,25 +131,34 @@ const share = (a: Tensor, b: Tensor): Tensor => add(mul(sign(sub(a, b)), 0.5), 0
 
 interface Unary {
   readonly name: string;
-  readonly onnx: string;
+  /** ONNX's operator, or the operators it is written with. */
+  readonly onnx: string | ((emitter: Emitter, x: string, dtype: DType) => string);
   readonly gradient?: (dy: Tensor, x: Tensor, y: Tensor) => Tensor;
   readonly range?: readonly [number, number];
+  /** The runtime has no float64 kernel. */
   readonly float32?: boolean;
+  /** Whether it is also defined on whole numbers. */
+  readonly whole?: boolean;
 }
 
-function unary({ name, onnx, gradient, range, float32 = false }: Unary): (x: Tensor) => Tensor {
+/** Declares a function of one variable. */
+export function unary({ name, onnx, gradient, range, float32 = false, whole = false }: Unary): (x: Tensor) => Tensor {
   const applyUnary = operation({
     name,
-    type: ([x]) => x!,
+    type: (inputs) => {
+      if (whole) wantNumbers(name, inputs);
+      else wantFloats(name, inputs);
+      return inputs[0]!;
+    },
     ...(gradient && { gradient: ({ dy, inputs: [x], outputs: [y] }) => [gradient(dy, x!, y!)] }),
-    onnx: (emitter, inputs) => emitter.one(onnx, inputs),
+    onnx: (emitter, [x], node) => (typeof onnx === "string" ? emitter.one(onnx, [x!]) : onnx(emitter, x!, node.outputs[0]!.dtype)),
     samples: [{ inputs: [{ shape: [2, 3], ...(range && { range }) }], ...(float32 && { float32, tolerance: 1e-2 }) }],
   });
   return (x) => applyUnary([x], {})[0]!;
 }
 
 /** −x. */
-export const neg = unary({ name: "neg", onnx: "Neg", gradient: (dy) => neg(dy) });
+export const neg = unary({ name: "neg", onnx: "Neg", gradient: (dy) => neg(dy), whole: true });
 
 /** eˣ. dy/dx = y. */
 export const exp = unary({ name: "exp", onnx: "Exp", gradient: (dy, _, y) => mul(dy, y) });
@@ -155,9 +178,6 @@ export const tanh = unary({ name: "tanh", onnx: "Tanh", gradient: (dy, _, y) => 
 /** 1/(1 + e⁻ˣ). dy/dx = y(1 − y). */
 export const sigmoid = unary({ name: "sigmoid", onnx: "Sigmoid", gradient: (dy, _, y) => mul(dy, mul(y, sub(1, y))) });
 
-/** ln(1 + eˣ). dy/dx = sigmoid x. */
-export const softplus = unary({ name: "softplus", onnx: "Softplus", gradient: (dy, x) => mul(dy, sigmoid(x)), float32: true });
-
 /** max(x, 0). The sign of y is the derivative: 1 where x > 0, else 0. */
 export const relu = unary({ name: "relu", onnx: "Relu", gradient: (dy, _, y) => mul(dy, sign(y)) });
 
@@ -170,7 +190,7 @@ export const erf = unary({
 });
 
 /** |x|. dy/dx = sign x. */
-export const abs = unary({ name: "abs", onnx: "Abs", gradient: (dy, x) => mul(dy, sign(x)), range: [0.25, 1] });
+export const abs = unary({ name: "abs", onnx: "Abs", gradient: (dy, x) => mul(dy, sign(x)), range: [0.25, 1], whole: true });
 
 /** sin x. */
 export const sin = unary({ name: "sin", onnx: "Sin", gradient: (dy, x) => mul(dy, cos(x)) });
@@ -179,15 +199,15 @@ export const sin = unary({ name: "sin", onnx: "Sin", gradient: (dy, x) => mul(dy
 export const cos = unary({ name: "cos", onnx: "Cos", gradient: (dy, x) => neg(mul(dy, sin(x))) });
 
 /** −1, 0 or 1; no gradient. */
-export const sign = unary({ name: "sign", onnx: "Sign", range: [0.25, 1] });
-
-/** The largest whole number ≤ x; no gradient. */
-export const floor = unary({ name: "floor", onnx: "Floor", range: [0.25, 0.75] });
+export const sign = unary({ name: "sign", onnx: "Sign", range: [0.25, 1], whole: true });
 
 function comparison(name: string, onnx: string): (a: Operand, b: Operand) => Tensor {
   const applyComparison = operation({
     name,
-    type: (inputs) => ({ dtype: "bool", shape: broadcastType(name, inputs).shape }),
+    type: (inputs) => {
+      if (name !== "equal") wantNumbers(name, inputs);
+      return { dtype: "bool", shape: broadcastType(name, inputs).shape };
+    },
     onnx: (emitter, inputs) => emitter.one(onnx, inputs),
     samples: pairs(),
   });
@@ -232,6 +252,7 @@ const applyWhere = operation({
   name: "where",
   type: ([condition, a, b]) => {
     if (condition!.dtype !== "bool") throw shapeError("where", [condition!], "the condition must be bool");
+    wantNumbers("where", [a!, b!]);
     const { dtype } = broadcastType("where", [a!, b!]);
     const { shape } = broadcastType("where", [condition!, a!, b!].map((x) => ({ ...x, shape: x.shape, dtype })));
     return { dtype, shape };
@@ -256,7 +277,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 const applyCast = operation<{ readonly dtype: DType }>({
   name: "cast",
   type: ([x], { dtype }) => ({ dtype, shape: x!.shape }),
-  gradient: ({ dy, inputs: [x] }) => [x!.dtype.includes("float") ? cast(dy, x!.dtype) : undefined],
+  gradient: ({ dy, inputs: [x] }) => [isFloat(x!.dtype) ? cast(dy, x!.dtype) : undefined],
   onnx: (emitter, [x], _, { dtype }) => emitter.cast(x!, dtype),
   samples: [{ inputs: [{ shape: [2, 3], dtype: "int32", range: [-3, 4] }], attributes: { dtype: "float32" } }],
 });

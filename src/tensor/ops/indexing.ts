@@ -1,9 +1,10 @@
-// Choosing by index, each beside its adjoint: gather with scatterAdd, pick with scatterElementsAdd, and the k largest.
-import { hostTensor } from "../../base/index.ts";
-import { equalDims, equalShapes, sizeOf, type Shape } from "../dim.ts";
-import { constant, operation, shapeError, type Tensor, type TensorType } from "../graph.ts";
-import { cast } from "./elementwise.ts";
-import { expand, reshape, resolveAxis } from "./layout.ts";
+// Choosing by index, each beside its adjoint: gather with scatterAdd, pick with scatterElementsAdd, order,
+// and what is made of ids.
+import { hostTensor, type DType } from "../../base/index.ts";
+import { equalDims, equalShapes, sizeOf, type Dim, type Shape } from "../dim.ts";
+import { constant, operation, shapeError, wantNumbers, type Tensor, type TensorType } from "../graph.ts";
+import { cast, equal } from "./elementwise.ts";
+import { expand, reshape, resolveAxis, transpose } from "./layout.ts";
 
 const isIndex = ({ dtype }: TensorType): boolean => dtype === "int32" || dtype === "int64";
 
@@ -12,33 +13,59 @@ export function zeros(type: TensorType): Tensor {
   return expand(constant(hostTensor(type.dtype, [], [0])), type.shape);
 }
 
-const applyGather = operation({
+const applyGather = operation<{ readonly axis: number }>({
   name: "gather",
-  type: (inputs) => {
+  type: (inputs, { axis }) => {
     const [table, ids] = inputs as readonly [TensorType, TensorType];
     if (!isIndex(ids)) throw shapeError("gather", inputs, "ids must be int32 or int64");
-    return { dtype: table.dtype, shape: [...ids.shape, ...table.shape.slice(1)] };
+    if (table.shape.length <= axis) throw shapeError("gather", inputs, `the table has no axis ${axis}`);
+    return { dtype: table.dtype, shape: [...table.shape.slice(0, axis), ...ids.shape, ...table.shape.slice(axis + 1)] };
   },
-  gradient: ({ dy, inputs: [table, ids] }) => [
-    scatterAdd(zeros(table!), reshape(ids!, [sizeOf(ids!.shape)]), reshape(dy, [sizeOf(ids!.shape), ...table!.shape.slice(1)])),
-    undefined,
+  gradient: ({ dy, inputs: [table, ids], attributes: { axis } }) => {
+    const count = sizeOf(ids!.shape);
+    const flatIds = reshape(ids!, [count]);
+    const [leading, trailing] = [table!.shape.slice(0, axis), table!.shape.slice(axis + 1)];
+    if (axis === 0) return [scatterAdd(zeros(table!), flatIds, reshape(dy, [count, ...trailing])), undefined];
+    // Scattering wants its rows first.
+    const rows = moveAxis(reshape(dy, [...leading, count, ...trailing]), axis, 0);
+    const base = zeros({ dtype: dy.dtype, shape: [table!.shape[axis]!, ...leading, ...trailing] });
+    return [moveAxis(scatterAdd(base, flatIds, rows), 0, axis), undefined];
+  },
+  onnx: (emitter, inputs, _, { axis }) => emitter.one("Gather", inputs, { attributes: { axis: { int: axis } } }),
+  samples: [
+    { inputs: [{ shape: [5, 3] }, { shape: [2, 4], dtype: "int32", range: [0, 5] }], attributes: { axis: 0 } },
+    { inputs: [{ shape: [2, 5, 3] }, { shape: [4], dtype: "int64", range: [0, 5] }], attributes: { axis: 1 } },
+    { inputs: [{ shape: [2, 5] }, { shape: [2, 4], dtype: "int32", range: [0, 5] }], attributes: { axis: 1 } },
   ],
-  onnx: (emitter, inputs) => emitter.one("Gather", inputs, { attributes: { axis: { int: 0 } } }),
-  samples: [{ inputs: [{ shape: [5, 3] }, { shape: [2, 4], dtype: "int32", range: [0, 5] }] }],
 });
 
-/** Rows of a table by id: table [rows, ..] and ids [..ids] → [..ids, ..]. The lookup of every embedding. */
-export function gather(table: Tensor, ids: Tensor): Tensor {
-  return applyGather([table, ids], {})[0]!;
+const moveAxis = (x: Tensor, from: number, to: number): Tensor => {
+  const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== from);
+  return transpose(x, others.toSpliced(to, 0, from));
+};
+
+/**
+ * Slices of an axis by id; along the first axis rows of a table, as every embedding does:
+ * table [rows, ..] and ids [..ids] → [..ids, ..]. Ids from −size to −1 count from the end.
+ */
+export function gather(table: Tensor, ids: Tensor, axis = 0): Tensor {
+  return applyGather([table, ids], { axis: axis < 0 ? resolveAxis("gather", table, axis) : axis })[0]!;
 }
 
 const applyScatterAdd = operation({
   name: "scatterAdd",
   type: (inputs) => {
     const [base, ids, updates] = inputs as readonly [TensorType, TensorType, TensorType];
-    const wanted: Shape = [ids.shape[0] ?? 1, ...base.shape.slice(1)];
-    if (!isIndex(ids) || ids.shape.length !== 1 || !equalShapes(updates.shape, wanted)) {
+    if (!isIndex(ids)) throw shapeError("scatterAdd", inputs, "ids must be int32 or int64");
+    wantNumbers("scatterAdd", [base]);
+    if (base.dtype !== updates.dtype) throw shapeError("scatterAdd", inputs, "dtypes of base and updates differ");
+    if (base.shape.length === 0 || ids.shape.length !== 1 || updates.shape.length !== base.shape.length) {
       throw shapeError("scatterAdd", inputs, "base [rows, ..], ids [n] and updates [n, ..] are wanted");
+    }
+    const wanted: Shape = [ids.shape[0]!, ...base.shape.slice(1)];
+    const apart = updates.shape.findIndex((size, axis) => !equalDims(size, wanted[axis]!));
+    if (apart >= 0) {
+      throw shapeError("scatterAdd", inputs, `axis ${apart} of the updates is ${updates.shape[apart]}, where ${wanted[apart]} is wanted`);
     }
     return base;
   },
@@ -60,8 +87,10 @@ export function scatterAdd(base: Tensor, ids: Tensor, updates: Tensor): Tensor {
 
 const pickType = (name: string, inputs: readonly TensorType[], axis: number): TensorType => {
   const [x, ids] = inputs as readonly [TensorType, TensorType];
-  const meets = ids.shape.length === x.shape.length && ids.shape.every((size, i) => i === axis || equalDims(size, x.shape[i]!));
-  if (!isIndex(ids) || !meets) throw shapeError(name, inputs, `whole-number ids that differ in shape only on axis ${axis} are wanted`);
+  if (!isIndex(ids)) throw shapeError(name, inputs, "ids must be int32 or int64");
+  if (ids.shape.length !== x.shape.length) throw shapeError(name, inputs, "the numbers of axes differ");
+  const apart = ids.shape.findIndex((size, i) => i !== axis && !equalDims(size, x.shape[i]!));
+  if (apart >= 0) throw shapeError(name, inputs, `axis ${apart} does not meet: ${x.shape[apart]} and ${ids.shape[apart]}`);
   return { dtype: x.dtype, shape: ids.shape };
 };
 
@@ -82,6 +111,8 @@ const applyScatterElementsAdd = operation<{ readonly axis: number }>({
   name: "scatterElementsAdd",
   type: (inputs, { axis }) => {
     const [base, ids, updates] = inputs as readonly [TensorType, TensorType, TensorType];
+    wantNumbers("scatterElementsAdd", [base]);
+    if (base.dtype !== updates.dtype) throw shapeError("scatterElementsAdd", inputs, "dtypes of base and updates differ");
     if (!equalShapes(pickType("scatterElementsAdd", [base, ids], axis).shape, updates.shape)) {
       throw shapeError("scatterElementsAdd", inputs, "updates must have the shape of ids");
     }
@@ -100,11 +131,21 @@ export function scatterElementsAdd(base: Tensor, ids: Tensor, updates: Tensor, a
   return applyScatterElementsAdd([base, ids, updates], { axis: resolveAxis("scatterElementsAdd", base, axis) })[0]!;
 }
 
-const applyTopK = operation<{ readonly count: number }>({
+interface TopKAttributes {
+  readonly [key: string]: unknown;
+  readonly count: Dim;
+  readonly smallest: boolean;
+}
+
+const applyTopK = operation<TopKAttributes>({
   name: "topK",
   type: ([x], { count }) => {
+    wantNumbers("topK", [x!]);
     const last = x!.shape.at(-1);
-    if (last === undefined || (typeof last === "number" && count > last)) throw shapeError("topK", [x!], `the last axis has no ${count} values`);
+    const tooMany = typeof last === "number" && typeof count === "number" && count > last;
+    if (last === undefined || tooMany || (typeof count === "number" && (!Number.isInteger(count) || count < 0))) {
+      throw shapeError("topK", [x!], `axis -1 has no ${count} values`);
+    }
     const shape = [...x!.shape.slice(0, -1), count];
     return [
       { dtype: x!.dtype, shape },
@@ -112,19 +153,38 @@ const applyTopK = operation<{ readonly count: number }>({
     ];
   },
   gradient: ({ dy, inputs: [x], outputs: [, ids] }) => [scatterElementsAdd(zeros(x!), ids!, dy, x!.rank - 1)],
-  onnx: (emitter, [x], _, { count }) => emitter.all("TopK", [x!, emitter.int64s([count])], { attributes: { axis: { int: -1 } }, outputs: 2 }),
-  samples: [{ inputs: [{ shape: [3, 7] }], attributes: { count: 2 } }],
+  onnx: (emitter, [x], _, { count, smallest }) =>
+    emitter.all("TopK", [x!, emitter.size(count)], { attributes: { axis: { int: -1 }, largest: { int: smallest ? 0 : 1 } }, outputs: 2 }),
+  samples: [false, true].map((smallest) => ({ inputs: [{ shape: [3, 7] }], attributes: { count: 2, smallest } })),
 });
 
-/** The largest values of the last axis, largest first, and where they are (int64); among equals the first comes first. */
-export function topK(x: Tensor, count: number): { values: Tensor; ids: Tensor } {
-  const [values, ids] = applyTopK([x], { count });
+/**
+ * The largest (or smallest) values of the last axis in order, and where they are (int64); among equals the first comes first.
+ * The runtime's kernel misplaces NaN.
+ */
+export function topK(x: Tensor, count: Dim, { smallest = false }: { smallest?: boolean } = {}): { values: Tensor; ids: Tensor } {
+  const [values, ids] = applyTopK([x], { count, smallest });
   return { values: values!, ids: ids! };
+}
+
+/** The last axis in rising order (falling where `descending`), and where each value stood (int64); equals keep their order. */
+export function sort(x: Tensor, { descending = false }: { descending?: boolean } = {}): { values: Tensor; ids: Tensor } {
+  const last = x.shape.at(-1);
+  if (last === undefined) throw shapeError("sort", [x], "at least one axis is wanted");
+  return topK(x, last, { smallest: !descending });
+}
+
+/** Where each value of the sorted last axis stood (int64). */
+export function argsort(x: Tensor, { descending = false }: { descending?: boolean } = {}): Tensor {
+  return sort(x, { descending }).ids;
 }
 
 const applyArgmax = operation<{ readonly axis: number }>({
   name: "argmax",
-  type: ([x], { axis }) => ({ dtype: "int64", shape: x!.shape.filter((_, i) => i !== axis) }),
+  type: ([x], { axis }) => {
+    wantNumbers("argmax", [x!]);
+    return { dtype: "int64", shape: x!.shape.filter((_, i) => i !== axis) };
+  },
   onnx: (emitter, [x], _, { axis }) => emitter.one("ArgMax", [x!], { attributes: { axis: { int: axis }, keepdims: { int: 0 } } }),
   samples: [{ inputs: [{ shape: [2, 5] }], attributes: { axis: 1 } }],
 });
@@ -147,4 +207,10 @@ const applyRange = operation<{ readonly size: Shape[number] }>({
 /** 0, 1, … size − 1 as int32; positions of an axis. */
 export function range(size: Shape[number]): Tensor {
   return applyRange([], { size })[0]!;
+}
+
+/** 1 at each id and 0 elsewhere: ids [..] of int32 → [.., count]. An id outside gets a row of zeros. */
+export function oneHot(ids: Tensor, count: Dim, dtype: DType = "float32"): Tensor {
+  if (!isIndex(ids)) throw shapeError("oneHot", [ids], "ids must be int32 or int64");
+  return cast(equal(reshape(ids, [...ids.shape, 1]), cast(range(count), ids.dtype)), dtype);
 }

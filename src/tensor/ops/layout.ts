@@ -1,9 +1,8 @@
 // Operations that move values without computing new ones, each beside its adjoint: reshape, transpose, expand with sum,
 // concat with slice, slice with pad.
-import type { DType } from "../../base/index.ts";
 import { broadcast } from "../broadcast.ts";
 import { addDims, divideDims, equalDims, equalShapes, formatShape, sizeOf, subDims, type Dim, type Shape } from "../dim.ts";
-import { operation, shapeError, type Tensor, type TensorType } from "../graph.ts";
+import { isFloat, operation, shapeError, wantNumbers, type Tensor, type TensorType } from "../graph.ts";
 
 /** An axis counted from the front; −1 is the last. */
 export function resolveAxis(name: string, x: TensorType, axis: number): number {
@@ -13,8 +12,6 @@ export function resolveAxis(name: string, x: TensorType, axis: number): number {
   }
   return resolved;
 }
-
-const isFloat = (dtype: DType): boolean => dtype.startsWith("float") || dtype === "bfloat16";
 
 const applyReshape = operation<{ readonly shape: Shape }>({
   name: "reshape",
@@ -87,10 +84,10 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 const applySum = operation<{ readonly axes: readonly number[]; readonly keepDims: boolean }>({
   name: "sum",
-  type: ([x], { axes, keepDims }) => ({
-    dtype: x!.dtype,
-    shape: x!.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size])),
-  }),
+  type: ([x], { axes, keepDims }) => {
+    wantNumbers("sum", [x!]);
+    return { dtype: x!.dtype, shape: x!.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size])) };
+  },
   gradient: ({ dy, inputs: [x], attributes: { axes } }) => [
     expand(reshape(dy, x!.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))), x!.shape),
   ],
@@ -142,11 +139,12 @@ const applyConcat = operation<{ readonly axis: number }>({
   type: (inputs, { axis }) => {
     const [first, ...others] = inputs as readonly [TensorType, ...TensorType[]];
     for (const other of others) {
-      const meets =
-        other.dtype === first.dtype &&
-        other.shape.length === first.shape.length &&
-        other.shape.every((size, i) => i === axis || equalDims(size, first.shape[i]!));
-      if (!meets) throw shapeError("concat", inputs, `they may differ only on axis ${axis}`);
+      if (other.dtype !== first.dtype) throw shapeError("concat", inputs, "dtypes differ; cast one of them");
+      if (other.shape.length !== first.shape.length) throw shapeError("concat", inputs, "the numbers of axes differ");
+      const apart = other.shape.findIndex((size, i) => i !== axis && !equalDims(size, first.shape[i]!));
+      if (apart >= 0) {
+        throw shapeError("concat", inputs, `they may differ only on axis ${axis}, and axis ${apart} is ${first.shape[apart]} and ${other.shape[apart]}`);
+      }
     }
     const total = inputs.reduce<Dim>((sum, { shape }) => addDims(sum, shape[axis]!), 0);
     return { dtype: first.dtype, shape: first.shape.map((size, i) => (i === axis ? total : size)) };
@@ -215,10 +213,12 @@ interface PadAttributes {
 
 const applyPad = operation<PadAttributes>({
   name: "pad",
-  type: ([x], { axis, before, after }) => ({
-    dtype: x!.dtype,
-    shape: x!.shape.map((size, i) => (i === axis ? addDims(addDims(before, size), after) : size)),
-  }),
+  type: ([x], { axis, before, after }) => {
+    if ([before, after].some((amount) => typeof amount === "number" && amount < 0)) {
+      throw shapeError("pad", [x!], `${before} before and ${after} after axis ${axis}: amounts of at least 0 are wanted; slice to shorten`);
+    }
+    return { dtype: x!.dtype, shape: x!.shape.map((size, i) => (i === axis ? addDims(addDims(before, size), after) : size)) };
+  },
   gradient: ({ dy, inputs: [x], attributes: { axis, before } }) => [
     slice(dy, { axis, start: before, end: addDims(before, x!.shape[axis]!) }),
   ],

@@ -1,7 +1,8 @@
 // Cross-entropy of a softmax over a large vocabulary, taken together with the product that makes its logits.
+import { equalDims } from "../dim.ts";
 import { shapeError, type Tensor } from "../graph.ts";
 import { affine, matmul } from "./contraction.ts";
-import { customGradient } from "./custom-gradient.ts";
+import { customGradient, stopGradient } from "./custom-gradient.ts";
 import { add, log, maximum, mul, neg, sub } from "./elementwise.ts";
 import { gather, pick, scatterAdd } from "./indexing.ts";
 import { reshape, sum } from "./layout.ts";
@@ -41,6 +42,12 @@ export function linearCrossEntropy(
   if (x.rank !== 2 || table.rank !== 2 || labels.rank !== 1) {
     throw shapeError("linearCrossEntropy", [x, table, labels], "x [n, dModel], table [vocabulary, dModel] and labels [n] are wanted");
   }
+  if (!equalDims(x.shape[1]!, table.shape[1]!)) {
+    throw shapeError("linearCrossEntropy", [x, table, labels], `axis 1 of x and of the table do not meet: ${x.shape[1]} and ${table.shape[1]}`);
+  }
+  if (!equalDims(x.shape[0]!, labels.shape[0]!)) {
+    throw shapeError("linearCrossEntropy", [x, table, labels], `axis 0 of x and of the labels do not meet: ${x.shape[0]} and ${labels.shape[0]}`);
+  }
   const [rows, vocabulary, width] = [x.shape[0]!, table.shape[0]!, table.shape[1]!];
   if (typeof vocabulary !== "number") throw shapeError("linearCrossEntropy", [x, table, labels], "the vocabulary must have a fixed size");
   const uniform = smoothing / vocabulary;
@@ -78,5 +85,5 @@ export function linearCrossEntropy(
     };
     return [wants(0) ? dx() : undefined, wants(1) ? dTable() : undefined, wants(2) ? dBias() : undefined];
   });
-  return { loss: withGradient, negativeLogLikelihood: reshape(neg(logLikelihood), [rows]) };
+  return { loss: withGradient, negativeLogLikelihood: stopGradient(reshape(neg(logLikelihood), [rows])) };
 }
