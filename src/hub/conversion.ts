@@ -173,7 +173,7 @@ export function toHub({
   const conversion = new Conversion(config);
   const known = new Set(conversion.pairings.map(({ ours }) => ours));
   const stray = [...weights.keys()].filter((name) => !known.has(name));
-  if (stray.length > 0) throw new FormatError(stray[0]!, `${list(stray, "weight")} that a model with this config.json does not have`);
+  if (stray.length > 0) throw new FormatError(stray[0]!, "the model that config.json describes has no weight of this name");
   const tensors = conversion.pairings.map((pairing) => [pairing.stored.name, conversion.write(pairing, weights, unusedRows)] as const);
   return new Map(tensors.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -39,7 +39,7 @@ export class EncoderLayer extends Module {
 export interface EncoderTrace {
   /** After the last layer and, where there is one, the final norm: [batch, sourceTime, dModel]. */
   readonly memory: Tensor;
-  /** Before the first layer and after each: layers + 1 tensors; the last one is `memory`. */
+  /** Before the first layer and after each: layers + 1 tensors, the last one after the final norm. */
   readonly hidden: readonly Tensor[];
   readonly selfAttention: readonly Tensor[];
 }

@@ -24,7 +24,7 @@ import {
   type PositionCombination,
   type PositionTable,
 } from "../nn/index.ts";
-import { affine, range, type Dim, type Tensor } from "../tensor/index.ts";
+import { affine, cast, mul, range, reshape, type Dim, type Tensor } from "../tensor/index.ts";
 import { Decoder, type DecoderTrace } from "./decoder.ts";
 import { Encoder, type EncoderTrace, type LayerParts } from "./encoder.ts";
 
@@ -196,11 +196,16 @@ export class Transformer extends Module {
     };
   }
 
-  /** sourceIds [batch, sourceTime] → the encoder's output and what led to it. */
+  /** sourceIds [batch, sourceTime] → the encoder's output, zero at padding, and what led to it. */
   encode(sourceIds: Tensor): EncoderTrace & { bias: Tensor } {
     const time = timeOf(sourceIds);
-    const bias = maskBias(keyMask(sourceIds, this.options.pad));
-    return { ...this.encoder.forward(this.source.forward(sourceIds, range(time)), bias), bias };
+    const mask = keyMask(sourceIds, this.options.pad);
+    const bias = maskBias(mask);
+    const encoded = this.encoder.forward(this.source.forward(sourceIds, range(time)), bias);
+    // A source of padding alone hides every key, and softmax then looks at all of them alike: with zeros to look at, what
+    // comes out is the same for any amount of padding.
+    const kept = reshape(cast(mask, "float32"), [sourceIds.shape[0]!, time, 1]);
+    return { ...encoded, memory: mul(encoded.memory, kept), bias };
   }
 
   /** The decoder over whole targets, teacher-forced: position t sees targets up to t and the whole source. */
