@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/index.ts";
-import { FeedForward, Module, MultiHeadAttention, Residual, type Norm } from "../nn/index.ts";
+import { Module, type FeedForward, type MultiHeadAttention, type Norm, type Residual } from "../nn/index.ts";
 
 /** The parts one layer is put together from; a variant is another part. */
 export interface LayerParts {

@@ -73,7 +73,7 @@ export interface TransformerOptions {
 export type ResolvedTransformerOptions = Required<TransformerOptions>;
 
 function perStack<T>(value: PerStack<T>): { encoder: T; decoder: T } {
-  return typeof value === "object" && value !== null && "encoder" in value ? value : { encoder: value as T, decoder: value as T };
+  return typeof value === "object" && value !== null && "encoder" in value ? value : { encoder: value, decoder: value };
 }
 
 /** Token and position vectors made one, then a norm where there is one, then dropout: the input of a stack. */

@@ -128,7 +128,7 @@ for (const [name, folder] of Object.entries(referenceFolders)) {
             gradient?.forEach((g, i) => {
               first[i] = beta1 * first[i]! + (1 - beta1) * g;
               second[i] = beta2 * second[i]! + (1 - beta2) * g * g;
-              const update = first[i]! / (1 - beta1 ** step) / (Math.sqrt(second[i]! / (1 - beta2 ** step)) + eps);
+              const update = first[i] / (1 - beta1 ** step) / (Math.sqrt(second[i] / (1 - beta2 ** step)) + eps);
               data[i] = data[i]! * (1 - lr * decay) - lr * update;
             });
           }

@@ -1,7 +1,7 @@
 // Small Transformers of every arrangement, with weights that leave nothing at zero or one.
 import { hostTensor, randomKey, RandomStream, type HostTensor } from "../../src/base/index.ts";
 import { compile, type Feeds } from "../../src/engine/index.ts";
-import { Transformer, type TransformerOptions } from "../../src/models/index.ts";
+import type { Transformer, TransformerOptions } from "../../src/models/index.ts";
 import { initialize, namedParameters, parameterInputs } from "../../src/nn/index.ts";
 import { dim, input, withoutDropout, type Tensor } from "../../src/tensor/index.ts";
 
