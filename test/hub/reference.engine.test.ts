@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allocate, hostTensor, type HostTensor } from "../../src/base/index.ts";
 import { generate } from "../../src/decode/index.ts";
 import { compile, type Executable } from "../../src/engine/index.ts";
-import { loadHuggingFace, toHub, type HuggingFaceModel } from "../../src/hub/index.node.ts";
+import { fromHub, loadHuggingFace, toHub, type HuggingFaceModel } from "../../src/hub/index.node.ts";
 import { teacherForcing, TransformerDecoder, type Transformer } from "../../src/models/index.ts";
 import { namedParameters, parameterInputs } from "../../src/nn/index.ts";
 import { dim, input, withoutDropout, type Program, type Tensor } from "../../src/tensor/index.ts";
-import { trainingProgram } from "../../src/train/training-step.ts";
+import { adamW, ParameterStore, trainingProgram, TrainingStep } from "../../src/train/index.ts";
 import { expectClose } from "../close.ts";
 import { idTensor, readReference, referenceFolders, type Reference } from "./reference.ts";
 
@@ -114,25 +114,21 @@ for (const [name, folder] of Object.entries(referenceFolders)) {
       });
 
       test("five AdamW steps pass through the reference's six losses", async () => {
-        const { lr, betas: [beta1, beta2], eps, weight_decay: decay } = reference.train.optimizer;
-        const weights = new Map([...loaded.weights].map(([parameter, { dims, data }]) => [parameter, hostTensor("float32", dims, data.slice())]));
-        const moments = new Map([...weights].map(([parameter, { data }]) => [parameter, [new Float64Array(data.length), new Float64Array(data.length)] as const]));
+        const rates = { dropout: 0, attention_dropout: 0, activation_dropout: 0 };
+        const { model, weights } = fromHub({ ...loaded.config, ...rates }, toHub(loaded));
+        const { lr, betas, eps, weight_decay: weightDecay } = reference.train.optimizer;
+        const parameters = namedParameters(model);
+        const optimizer = adamW({ betas, epsilon: eps, weightDecay });
+        const store = new ParameterStore(parameters, { slots: optimizer.slots });
+        store.load(weights);
+        const loss = teacherForcing(model);
+        const training = await TrainingStep.create({ parameters, loss, memory: store, seed: 0, session });
         const losses: number[] = [];
         for (let step = 1; step <= reference.train.losses.length; step++) {
-          const results = await run.run({ ...Object.fromEntries(weights), ...feeds });
-          losses.push(Number(results.loss!.data[0]));
-          // Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2, written out in double precision.
-          for (const [parameter, { data }] of weights) {
-            const gradient = results[`gradient.${parameter}`]?.data as Float32Array | undefined;
-            const [first, second] = moments.get(parameter)!;
-            gradient?.forEach((g, i) => {
-              first[i] = beta1 * first[i]! + (1 - beta1) * g;
-              second[i] = beta2 * second[i]! + (1 - beta2) * g * g;
-              const update = first[i] / (1 - beta1 ** step) / (Math.sqrt(second[i] / (1 - beta2 ** step)) + eps);
-              data[i] = data[i]! * (1 - lr * decay) - lr * update;
-            });
-          }
+          losses.push((await training.run(feeds, { step })).loss);
+          optimizer.update(store, { step, learningRate: lr });
         }
+        await training.dispose();
         expectClose(losses, reference.train.losses, { within: 1e-3, what: "losses" });
       });
     });

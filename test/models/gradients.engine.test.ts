@@ -5,7 +5,7 @@ import { compile, type Feeds } from "../../src/engine/index.ts";
 import { teacherForcing, Transformer, type TransformerOptions } from "../../src/models/index.ts";
 import { namedParameters } from "../../src/nn/index.ts";
 import { inDoublePrecision, withoutDropout } from "../../src/tensor/index.ts";
-import { trainingProgram } from "../../src/train/training-step.ts";
+import { trainingProgram } from "../../src/train/index.ts";
 import { expectClose } from "../close.ts";
 import { idRows, noisyWeights, session } from "./small-transformer.ts";
 

@@ -5,7 +5,7 @@ import { compile } from "../../src/engine/index.ts";
 import { teacherForcing, Transformer } from "../../src/models/index.ts";
 import { causalMask, keyMask, maskBias, namedParameters } from "../../src/nn/index.ts";
 import { dim, gradients, input, mul, sum, withoutDropout, type Tensor } from "../../src/tensor/index.ts";
-import { trainingProgram } from "../../src/train/training-step.ts";
+import { trainingProgram } from "../../src/train/index.ts";
 import { expectClose, largestDifference } from "../close.ts";
 import { arrangements, evaluate, feedsOf, idRows, logitsOf, noisyWeights, randomRows, session, sourceIds, type Weights } from "./small-transformer.ts";
 
