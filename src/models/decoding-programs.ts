@@ -1,6 +1,6 @@
 // Decoding as two programs: one reads the source once, one writes a token for every hypothesis.
-import { add, concat, dim, gather, input, logSoftmax, mul, mulDims, range, reshape, scalar, topK, type Program, type Tensor } from "../tensor/index.ts";
-import { namedParameters, parameterInputs, scaledDotProduct, type MultiHeadAttention } from "../nn/index.ts";
+import { add, affine, concat, dim, gather, input, logSoftmax, mul, mulDims, range, reshape, scalar, slice, topK, type Program, type Tensor } from "../tensor/index.ts";
+import { namedParameters, parameterInputs, scaledDotProduct, type KeyValue, type MultiHeadAttention } from "../nn/index.ts";
 import type { Transformer } from "./transformer.ts";
 
 /**
@@ -21,27 +21,33 @@ export function sourceProgram(model: Transformer): Program {
 /** What a step gives: every token's score, before or after the softmax, or that many best tokens. */
 export type Wanted = "logits" | "logProbabilities" | number;
 
+export interface StepOptions {
+  /** What a step gives. */
+  wanted: Wanted;
+  /** Hypotheses a sentence. */
+  beams: number;
+}
+
 /**
- * One token for every hypothesis, `batch` sentences with `beams` hypotheses each; rows = batch · beams.
+ * One token for every hypothesis, `batch` sentences with `beams` hypotheses each; rows = batch · beams, sentence-major.
  *
  * Inputs: `tokens` [batch, beams], `position` [1], what `sourceProgram` gave, and the keys and values of earlier steps as one
- * table: `cache` [entries, dHead] with, for earlier step t, block b (key of layer 0, value of layer 0, key of layer 1 …) and
- * slot s, `heads` entries from ((t · blocks + b) · slots + s) · heads on. `ancestry` [batch, beams, past] names for every
- * hypothesis and earlier step the entry of its block 0, divided by heads, and `slots` [1] their number: so reordering beams
- * is choosing other entries, and nothing is ever moved.
- * Outputs: `cacheRows` [blocks, rows, dModel], and `scores` [rows, vocabulary] or the best [rows, wanted] with their `ids`.
+ * table: `cache` [entries, dHead] with, for earlier step t, layer l and slot s, `heads` entries of keys and then `heads` of
+ * values from ((t · layers + l) · slots + s) · 2 · heads on. `ancestry` [rows, past] names for every hypothesis and earlier
+ * step the slot of layer 0, t · layers · slots + s, and `slots` [1] their number: so reordering beams is choosing other
+ * entries, and nothing is ever moved.
+ * Outputs: `cacheRows` [layers, rows, 2 · dModel], and `scores` [rows, vocabulary] or the best [rows, wanted] with their `ids`.
  */
-export function stepProgram(model: Transformer, wanted: Wanted): Program {
+export function stepProgram(model: Transformer, { wanted, beams }: StepOptions): Program {
   const { dModel } = model.options;
+  const { heads, dHead } = model.decoder.layers[0]!.selfAttention;
   const batch = dim("batch");
-  const beams = dim("beams");
   const past = dim("past");
   const rows = mulDims(batch, beams);
-  const { heads, dHead } = model.decoder.layers[0]!.selfAttention;
   const tokens = input("tokens", "int32", [batch, beams]);
   const position = input("position", "int32", [1]);
   const cache = input("cache", "float32", [dim("entries"), dHead]);
-  const ancestry = input("ancestry", "int32", [batch, beams, past]);
+  const ancestry = input("ancestry", "int32", [rows, past]);
   const slots = input("slots", "int32", [1]);
   const bias = input("bias", "float32", [batch, 1, 1, dim("sourceTime")]);
   const inputs: Record<string, Tensor> = { tokens, position, cache, ancestry, slots, bias };
@@ -52,33 +58,39 @@ export function stepProgram(model: Transformer, wanted: Wanted): Program {
     return { key, value };
   });
 
-  const blockRows: Tensor[] = [];
-  // Entries of block 0: [rows, heads, past]; block b lies b · slots · heads further on.
+  // Entries of layer 0's keys: [rows, heads, past]; its values lie `heads` further on, layer l's l · 2 · heads · slots.
   const firstEntries = add(
-    mul(reshape(ancestry, [rows, 1, past]), scalar(heads, "int32")),
+    mul(reshape(ancestry, [rows, 1, past]), scalar(2 * heads, "int32")),
     reshape(range(heads), [1, heads, 1]),
   );
-  const stride = mul(slots, scalar(heads, "int32"));
-  const remembered = (x: Tensor): Tensor => {
-    const block = blockRows.length;
-    blockRows.push(reshape(x, [1, rows, dModel]));
-    const earlier = gather(cache, block === 0 ? firstEntries : add(firstEntries, mul(stride, scalar(block, "int32"))));
-    return concat([earlier, reshape(x, [rows, heads, 1, dHead])], 2); // [rows, heads, past + 1, dHead]
-  };
+  const newRows: Tensor[] = [];
   const selfAttend = (attention: MultiHeadAttention, x: Tensor): { output: Tensor; weights: Tensor } => {
-    const query = reshape(attention.query.forward(x), [rows, heads, 1, dHead]);
-    const key = remembered(attention.key.forward(x));
-    const value = remembered(attention.value.forward(x));
-    const { context, weights } = scaledDotProduct(query, key, value);
-    return { output: attention.output.forward(reshape(context, [batch, beams, dModel])), weights };
+    const layer = newRows.length;
+    const { query, key, value } = projections(attention, x); // each [rows, dModel]
+    newRows.push(reshape(concat([key, value], 1), [1, rows, 2 * dModel]));
+    const keyEntries = layer === 0 ? firstEntries : add(firstEntries, mul(slots, scalar(2 * heads * layer, "int32")));
+    const remembered = (now: Tensor, entries: Tensor): Tensor =>
+      concat([gather(cache, entries), reshape(now, [rows, heads, 1, dHead])], 2); // [rows, heads, past + 1, dHead]
+    const { context, weights } = scaledDotProduct(
+      reshape(query, [rows, heads, 1, dHead]),
+      remembered(key, keyEntries),
+      remembered(value, add(keyEntries, scalar(heads, "int32"))),
+    );
+    return { output: attention.output.forward(reshape(context, [rows, dModel])), weights };
   };
   // The beams of a sentence are queries side by side, so its keys and values are not repeated for them.
-  const { output } = model.decoder.forward(model.target.forward(tokens, position), (layer) => ({
+  const crossAttend = (attention: MultiHeadAttention, x: Tensor, keyValue: KeyValue): { output: Tensor; weights: Tensor } => {
+    const query = attention.splitHeads(reshape(attention.query.forward(x), [batch, beams, dModel]));
+    const { context, weights } = scaledDotProduct(query, keyValue.key, keyValue.value, { bias });
+    return { output: attention.output.forward(reshape(attention.mergeHeads(context), [rows, dModel])), weights };
+  };
+  // Rows stay two-dimensional between attentions: at one token a hypothesis every reshape counts.
+  const { output } = model.decoder.forward(model.target.forward(reshape(tokens, [rows]), position), (layer) => ({
     self: selfAttend,
-    cross: (attention, x) => attention.attend(attention.splitHeads(attention.query.forward(x)), memory[layer]!, bias),
+    cross: (attention, x) => crossAttend(attention, x, memory[layer]!),
   }));
-  const logits = model.logits(reshape(output, [rows, dModel]));
-  const outputs: Record<string, Tensor> = { cacheRows: concat(blockRows, 0) };
+  const logits = model.logits(output);
+  const outputs: Record<string, Tensor> = { cacheRows: concat(newRows, 0) };
   if (wanted === "logits") outputs.scores = logits;
   else if (wanted === "logProbabilities") outputs.scores = logSoftmax(logits);
   else {
@@ -86,5 +98,15 @@ export function stepProgram(model: Transformer, wanted: Wanted): Program {
     outputs.scores = values;
     outputs.ids = ids;
   }
-  return { name: `step-${wanted}`, inputs: { ...parameterInputs(namedParameters(model)), ...inputs }, outputs };
+  return { name: `step ${wanted} × ${beams}`, inputs: { ...parameterInputs(namedParameters(model)), ...inputs }, outputs };
+}
+
+/** Query, key and value in one product; where the weights are frozen the runtime joins them once and for all. */
+function projections(attention: MultiHeadAttention, x: Tensor): { query: Tensor; key: Tensor; value: Tensor } {
+  const parts = [attention.query, attention.key, attention.value];
+  const width = attention.heads * attention.dHead;
+  const weight = concat(parts.map((part) => part.weight.value), 1);
+  const joined = affine(x, weight, concat(parts.map((part) => part.bias!.value), 0)); // [rows, 3 · dModel]
+  const [query, key, value] = [0, 1, 2].map((i) => slice(joined, { axis: 1, start: i * width, end: (i + 1) * width }));
+  return { query: query!, key: key!, value: value! };
 }

@@ -2,7 +2,7 @@
 import { allocate, type HostTensor } from "../base/index.ts";
 import type { Candidates, Step, Stepper } from "../decode/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
-import { sourceProgram, stepProgram, type Wanted } from "./decoding-programs.ts";
+import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { withoutDropout } from "../tensor/index.ts";
 import type { Transformer } from "./transformer.ts";
 
@@ -29,8 +29,9 @@ export class TransformerDecoder {
     return compiled;
   }
 
-  stepProgram(wanted: Wanted): Promise<Executable> {
-    return this.#program(`step ${wanted}`, () => stepProgram(this.model, wanted));
+  /** The program of one step, compiled when it is first asked for. */
+  step(options: StepOptions): Promise<Executable> {
+    return this.#program(`step ${options.wanted} ${options.beams}`, () => stepProgram(this.model, options));
   }
 
   /** Reads a batch of sources [sentences, sourceTime] and returns what a search needs to write their targets. */
@@ -52,7 +53,7 @@ export class TransformerStepper implements Stepper {
   readonly #decoder: TransformerDecoder;
   readonly #heads: number;
   readonly #dHead: number;
-  readonly #blocks: number;
+  readonly #layers: number;
   /** What the source program gave, for the sentences that the next step runs over. */
   #memory: Readonly<Record<string, HostTensor>>;
   /** The sentences in `#memory`, ascending; those that have left since cost time until it is compacted. */
@@ -73,7 +74,7 @@ export class TransformerStepper implements Stepper {
     this.vocabularySize = model.output.table.shape[0]!;
     this.#heads = model.decoder.layers[0]!.selfAttention.heads;
     this.#dHead = model.decoder.layers[0]!.selfAttention.dHead;
-    this.#blocks = 2 * model.decoder.layers.length;
+    this.#layers = model.decoder.layers.length;
     this.#inMemory = Int32Array.from({ length: sentences }, (_, i) => i);
   }
 
@@ -132,14 +133,14 @@ export class TransformerStepper implements Stepper {
       const from = (past === 0 ? 0 : parents[row]!) * this.#ancestryStride;
       ancestry.set(this.#ancestry.subarray(from, from + past), rowOf[row]! * past);
     }
-    const executable = await this.#decoder.stepProgram(wanted);
+    const executable = await this.#decoder.step({ wanted, beams });
     const batch = this.#inMemory.length;
     const { cacheRows, scores, ids } = await executable.run({
       ...this.#memory,
       tokens: { dtype: "int32", dims: [batch, beams], data: given },
       position: { dtype: "int32", dims: [1], data: Int32Array.of(past) },
       slots: { dtype: "int32", dims: [1], data: Int32Array.of(this.#slots) },
-      ancestry: { dtype: "int32", dims: [batch, beams, past], data: ancestry },
+      ancestry: { dtype: "int32", dims: [rows, past], data: ancestry },
       cache: this.#cacheTensor(past),
     });
     this.#remember(cacheRows!.data as Float32Array, rows, rowOf, ancestry);
@@ -147,23 +148,23 @@ export class TransformerStepper implements Stepper {
   }
 
   #cacheTensor(past: number): HostTensor<"float32"> {
-    const entries = past * this.#blocks * this.#slots * this.#heads;
+    const entries = past * this.#layers * this.#slots * 2 * this.#heads;
     return { dtype: "float32", dims: [entries, this.#dHead], data: this.#cache.subarray(0, entries * this.#dHead) };
   }
 
-  /** Appends this step's keys and values [blocks, rows, dModel] and each hypothesis' place among them. */
+  /** Appends this step's keys and values [layers, rows, 2 · dModel] and each hypothesis' place among them. */
   #remember(cacheRows: Float32Array, rows: number, rowOf: Int32Array, ancestry: Int32Array): void {
-    const width = this.#heads * this.#dHead;
+    const width = 2 * this.#heads * this.#dHead;
     const past = this.#past;
-    for (let block = 0; block < this.#blocks; block++) {
-      const at = (past * this.#blocks + block) * this.#slots * width;
-      this.#cache.set(cacheRows.subarray(block * rows * width, (block + 1) * rows * width), at);
+    for (let layer = 0; layer < this.#layers; layer++) {
+      const at = (past * this.#layers + layer) * this.#slots * width;
+      this.#cache.set(cacheRows.subarray(layer * rows * width, (layer + 1) * rows * width), at);
     }
     // The next step's parents count the rows of this step as the search laid them out.
     for (let row = 0; row < rowOf.length; row++) {
       const to = row * this.#ancestryStride;
       this.#ancestry.set(ancestry.subarray(rowOf[row]! * past, (rowOf[row]! + 1) * past), to);
-      this.#ancestry[to + past] = past * this.#blocks * this.#slots + rowOf[row]!;
+      this.#ancestry[to + past] = past * this.#layers * this.#slots + rowOf[row]!;
     }
     this.#rowsBefore = rowOf.length;
     this.#past = past + 1;
@@ -171,24 +172,23 @@ export class TransformerStepper implements Stepper {
 
   /** Makes room for one more step of `rows` hypotheses, keeping what is stored. */
   #reserve(rows: number): void {
-    const width = this.#heads * this.#dHead;
+    const width = 2 * this.#heads * this.#dHead;
     if (rows > this.#slots) {
       // More slots a step move every stored block; this happens once, when one row a sentence becomes a beam.
-      const wider = new Float32Array(Math.max(16, 2 * this.#past) * this.#blocks * rows * width);
-      for (let block = 0; block < this.#past * this.#blocks; block++) {
+      const wider = new Float32Array(Math.max(16, 2 * this.#past) * this.#layers * rows * width);
+      for (let block = 0; block < this.#past * this.#layers; block++) {
         wider.set(this.#cache.subarray(block * this.#slots * width, (block + 1) * this.#slots * width), block * rows * width);
       }
       for (let row = 0; row < this.#rowsBefore; row++) {
         for (let t = 0; t < this.#past; t++) {
           const at = row * this.#ancestryStride + t;
-          const stepStart = t * this.#blocks * this.#slots;
-          this.#ancestry[at] = this.#ancestry[at]! - stepStart + t * this.#blocks * rows;
+          this.#ancestry[at] = this.#ancestry[at]! + t * this.#layers * (rows - this.#slots);
         }
       }
       this.#cache = wider;
       this.#slots = rows;
     }
-    const needed = (this.#past + 1) * this.#blocks * this.#slots * width;
+    const needed = (this.#past + 1) * this.#layers * this.#slots * width;
     if (needed > this.#cache.length) {
       const longer = new Float32Array(2 * needed);
       longer.set(this.#cache);
