@@ -59,7 +59,7 @@ export function randomRows(lengths: readonly number[], vocabularySize: number, s
 }
 
 export const sourceIds: Tensor = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
-export const targetIds: Tensor = input("targetIds", "int32", [dim("batch"), dim("targetTime")]);
+const targetIds: Tensor = input("targetIds", "int32", [dim("batch"), dim("targetTime")]);
 
 /** Runs outputs of a model over feeds, once. */
 export async function evaluate(
