@@ -1,8 +1,9 @@
 // Program → something that runs: lowered, encoded, handed to the runtime, with every feed checked before a run.
-import { elementCount, ShapeError, type HostTensor } from "../base/index.ts";
+import { ConfigError, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
 import { encodeOnnx } from "../formats/index.ts";
-import { evaluateDim, formatShape, lower, SymbolicDim, usedInputs, type LowerOptions, type Program, type Tensor } from "../tensor/index.ts";
+import { evaluateDim, formatShape, isName, lower, namesOf, SymbolicDim, usedInputs, type LowerOptions, type Program, type Tensor } from "../tensor/index.ts";
 import { createSession } from "#session";
+import { describeFeeds, EngineError } from "./errors.ts";
 import type { Session, SessionOptions } from "./session.ts";
 
 export interface CompileOptions extends SessionOptions, LowerOptions {}
@@ -18,19 +19,33 @@ export type Feeds = Readonly<Record<string, HostTensor>>;
  */
 export async function compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
   const bytes = encodeOnnx(lower(program, options));
-  return new Executable(program, await createSession(bytes, options), options.frozen);
+  try {
+    return new Executable(program, await createSession(bytes, options), options.frozen);
+  } catch (error) {
+    // An option that cannot be honoured speaks for itself.
+    if (error instanceof ConfigError) throw error;
+    throw new EngineError(program.name, "the runtime does not take the program", error);
+  }
 }
 
-/** A compiled program. It owns native memory: call `dispose`, or bind it with `using`. */
+/** A compiled program. It owns native memory: call `dispose`, or bind it with `await using`. */
 export class Executable {
   readonly program: Program;
   readonly #session: Session;
   readonly #inputs: ReadonlyMap<string, Tensor>;
+  /** Sizes of inputs that follow from named ones, each with an input that has it. */
+  readonly #derived = new Map<string, { readonly dim: SymbolicDim; readonly input: string }>();
 
   constructor(program: Program, session: Session, frozen: ReadonlyMap<string, HostTensor> = new Map()) {
     this.program = program;
     this.#session = session;
     this.#inputs = new Map([...usedInputs(program)].filter(([name]) => !frozen.has(name)));
+    const sizes = [...this.#inputs].flatMap(([input, { shape }]) => shape.map((dim) => ({ dim, input })));
+    const names = new Set(sizes.flatMap(({ dim }) => (isName(dim) ? [String(dim)] : [])));
+    for (const { dim, input } of sizes) {
+      // Where a name stands on no input alone, as in a lone [time + 1], any size will do.
+      if (dim instanceof SymbolicDim && !isName(dim) && namesOf(dim).every((name) => names.has(name))) this.#derived.set(dim.key, { dim, input });
+    }
   }
 
   /** Names of the inputs that a run wants. */
@@ -41,6 +56,7 @@ export class Executable {
   /**
    * Runs the program. Feeds that the program does not use are ignored only if it declares them; a name it does not know is
    * an error. An output named in `into` is written there; without `outputs` all are computed and returned.
+   * What the runtime refuses, such as an id beyond its table, is an EngineError with the sizes of the run.
    */
   async run(feeds: Feeds, { into = {}, outputs = Object.keys(this.program.outputs) }: { into?: Feeds; outputs?: readonly string[] } = {}): Promise<Record<string, HostTensor>> {
     const given = new Map<string, HostTensor>();
@@ -58,8 +74,31 @@ export class Executable {
       const missing = this.inputNames.filter((name) => !given.has(name));
       throw new ShapeError(`${this.program.name}: no value is given for ${missing.slice(0, 5).join(", ")}`);
     }
+    this.#checkDerived(given, sizes);
+    const unknown = outputs.find((name) => !(name in this.program.outputs));
+    if (unknown !== undefined) {
+      const names = Object.keys(this.program.outputs).slice(0, 8).join(", ");
+      throw new ShapeError(`${this.program.name}: there is no output "${unknown}"; outputs are ${names} …`);
+    }
     const fetches = new Map(outputs.map((name) => [name, into[name]]));
-    return Object.fromEntries(await this.#session.run(given, fetches));
+    try {
+      return Object.fromEntries(await this.#session.run(given, fetches));
+    } catch (error) {
+      const isVarying = (name: string): boolean => this.#inputs.get(name)!.shape.some((size) => size instanceof SymbolicDim);
+      throw new EngineError(this.program.name, `a run with ${describeFeeds(given, isVarying)} failed`, error);
+    }
+  }
+
+  /** Sizes made of named ones, such as `past + 1`, against what the names turned out to be. */
+  #checkDerived(given: ReadonlyMap<string, HostTensor>, sizes: ReadonlyMap<string, number>): void {
+    for (const [key, got] of sizes) {
+      const size = this.#derived.get(key);
+      if (size === undefined) continue;
+      const expected = evaluateDim(size.dim, sizes);
+      if (expected !== got) {
+        throw new ShapeError(`${this.program.name}: input "${size.input}" is [${given.get(size.input)!.dims.join(", ")}], where ${key} is ${expected}, not ${got}`);
+      }
+    }
   }
 
   /** Rank, fixed sizes and one size a name: the runtime itself accepts two sizes under one name. */
@@ -86,5 +125,9 @@ export class Executable {
 
   async dispose(): Promise<void> {
     await this.#session.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
   }
 }

@@ -30,6 +30,8 @@ export class SymbolicDim {
 export type Dim = number | SymbolicDim;
 export type Shape = readonly Dim[];
 
+const namePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 /**
  * A named size.
  * @example
@@ -37,7 +39,7 @@ export type Shape = readonly Dim[];
  * const rows = mulDims(batch, dim("time")); // prints as batch·time
  */
 export function dim(name: string): SymbolicDim {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new RangeError(`dim: a name of letters, digits and _ is wanted, got "${name}"`);
+  if (!namePattern.test(name)) throw new RangeError(`dim: a name of letters, digits and _ is wanted, got "${name}"`);
   return new SymbolicDim(new Map([[name, 1]]));
 }
 
@@ -158,6 +160,17 @@ export function evaluateDim(size: Dim, sizes: ReadonlyMap<string, number>): numb
     total += product;
   }
   return total;
+}
+
+/** Whether a size is a name by itself, as an input can give it. */
+export function isName(size: Dim): boolean {
+  return size instanceof SymbolicDim && namePattern.test(size.key);
+}
+
+/** The names that a size is made of. */
+export function namesOf(size: Dim): string[] {
+  const factors = [...termsOf(size).keys()].flatMap((monomial) => (monomial === "" ? [] : monomial.split("·")));
+  return [...new Set(factors.flatMap((name) => (quotients.has(name) ? namesOf(quotients.get(name)!.dividend) : [name])))];
 }
 
 export function formatShape(shape: Shape): string {

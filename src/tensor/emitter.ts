@@ -19,19 +19,33 @@ export interface EmitterOptions {
   readonly contrib: boolean;
 }
 
+/** What the program's own names mean. */
+export interface ProgramNames {
+  /** On which axis of which input each named size can be read. */
+  readonly axisOf: ReadonlyMap<string, { readonly input: string; readonly axis: number }>;
+  /** Names of inputs and outputs, which nothing inside may have. */
+  readonly taken: ReadonlySet<string>;
+}
+
 export class Emitter {
   readonly contrib: boolean;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { name: string; tensor: HostTensor }[] = [];
   usesContrib = false;
   readonly #written = new Map<string, readonly string[]>();
-  readonly #axisOf: ReadonlyMap<string, { input: string; axis: number }>;
+  readonly #axisOf: ProgramNames["axisOf"];
+  readonly #taken: ReadonlySet<string>;
   #count = 0;
 
-  /** `axisOf` says on which axis of which program input each named size can be read. */
-  constructor({ contrib }: EmitterOptions, axisOf: ReadonlyMap<string, { input: string; axis: number }>) {
+  constructor({ contrib }: EmitterOptions, { axisOf, taken }: ProgramNames) {
     this.contrib = contrib;
     this.#axisOf = axisOf;
+    this.#taken = taken;
+  }
+
+  #name(kind: string): string {
+    const name = `${kind}_${this.#count++}`;
+    return this.#taken.has(name) ? this.#name(kind) : name;
   }
 
   /** Writes a node, or finds the one that already computes the same; names of its outputs. */
@@ -41,7 +55,7 @@ export class Emitter {
     );
     const known = this.#written.get(key);
     if (known !== undefined) return known;
-    const name = `${op}_${this.#count++}`;
+    const name = this.#name(op);
     const names = Array.from({ length: outputs }, (_, i) => (outputs === 1 ? name : `${name}.${i}`));
     this.nodes.push({ op, name, inputs, outputs: names, attributes, ...(domain === "" ? {} : { domain }) });
     if (domain !== "") this.usesContrib = true;
@@ -60,7 +74,7 @@ export class Emitter {
     const key = bytes.length <= 256 ? `constant ${tensor.dtype} ${tensor.dims.join(",")} ${bytes.join(",")}` : tensor;
     const known = typeof key === "string" ? this.#written.get(key)?.[0] : this.#large.get(key);
     if (known !== undefined) return known;
-    const name = `constant_${this.#count++}`;
+    const name = this.#name("constant");
     this.initializers.push({ name, tensor });
     if (typeof key === "string") this.#written.set(key, [name]);
     else this.#large.set(key, name);

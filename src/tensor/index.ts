@@ -1,5 +1,5 @@
 // tensor: symbolic tensors, the operations on them, their gradients, and the way to ONNX.
-export { addDims, dim, divideDims, equalDims, equalShapes, evaluateDim, floorDivideDim, formatShape, mulDims, sizeOf, subDims, SymbolicDim, type Dim, type Shape } from "./dim.ts";
+export { addDims, dim, divideDims, equalDims, equalShapes, evaluateDim, floorDivideDim, formatShape, isName, mulDims, namesOf, sizeOf, subDims, SymbolicDim, type Dim, type Shape } from "./dim.ts";
 export { allOperations, apply, constant, constantValue, input, isInput, Node, operation, Tensor, topologicalOrder, type Attributes, type GradientContext, type Operation, type Sample, type SampleInput, type TensorType } from "./graph.ts";
 export { gradients } from "./gradients.ts";
 export { lower, type LowerOptions } from "./lower.ts";

@@ -17,7 +17,11 @@ export interface LowerOptions extends Partial<EmitterOptions> {
  */
 export function lower(program: Program, { contrib = true, frozen = new Map() }: LowerOptions = {}): OnnxModel {
   const inputs = usedInputs(program);
-  const emitter = new Emitter({ contrib }, namedSizes(inputs));
+  const taken = new Set([...inputs.keys(), ...Object.keys(program.outputs)]);
+  const ambiguous = Object.keys(program.outputs).find((name) => inputs.has(name));
+  if (ambiguous !== undefined) throw new ShapeError(`program ${program.name} calls both an input and an output "${ambiguous}"; ONNX wants two names`);
+  const given = [...inputs].filter(([name]) => !frozen.has(name));
+  const emitter = new Emitter({ contrib }, { axisOf: namedSizes(new Map(given)), taken });
   const names = new Map<Tensor, string>();
   for (const [name, tensor] of inputs) {
     const value = frozen.get(name);
@@ -33,7 +37,6 @@ export function lower(program: Program, { contrib = true, frozen = new Map() }: 
       if (results[i] !== undefined) names.set(output, results[i]);
     });
   }
-  const given = [...inputs].filter(([name]) => !frozen.has(name));
   const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
     const value = names.get(tensor);
     if (value === undefined) throw new ShapeError(`output "${name}" of ${program.name} was not written`);
@@ -53,5 +56,7 @@ export function lower(program: Program, { contrib = true, frozen = new Map() }: 
 }
 
 function describe(name: string, { dtype, shape }: Tensor): OnnxValue {
-  return { name, dtype, dims: shape.map((size) => (size instanceof SymbolicDim ? size.key.replaceAll(/[^A-Za-z0-9_]+/g, "_") : size)) };
+  // The runtime takes two sizes of one name for equal and may lay them into one place, so different sizes keep different names.
+  const plain = (key: string): string => key.replaceAll(" ", "").replaceAll("·", "*");
+  return { name, dtype, dims: shape.map((size) => (size instanceof SymbolicDim ? plain(size.key) : size)) };
 }

@@ -1,6 +1,6 @@
 // A program: named inputs, named outputs, and the graph between them. It is what is lowered, run, exported and counted.
 import { ShapeError } from "../base/index.ts";
-import { SymbolicDim } from "./dim.ts";
+import { isName } from "./dim.ts";
 import { isInput, topologicalOrder, type Node, type Tensor } from "./graph.ts";
 
 export interface Program {
@@ -31,8 +31,7 @@ export function namedSizes(inputs: ReadonlyMap<string, Tensor>): Map<string, { i
   for (const [input, tensor] of inputs) {
     if (!isInput(tensor)) throw new ShapeError(`input "${input}" of the program was computed, not given`);
     tensor.shape.forEach((size, axis) => {
-      const plain = size instanceof SymbolicDim && /^[A-Za-z_][A-Za-z0-9_]*$/.test(size.key);
-      if (plain && !places.has(size.key)) places.set(size.key, { input, axis });
+      if (isName(size) && !places.has(String(size))) places.set(String(size), { input, axis });
     });
   }
   return places;

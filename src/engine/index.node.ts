@@ -1,0 +1,25 @@
+// engine in Node: the portable room, and what reads the runtime's files.
+export {
+  compile,
+  defaultThreads,
+  EngineError,
+  Executable,
+  FlatMemory,
+  formatProfile,
+  paddedCount,
+  RandomBytes,
+  runtimeVersion,
+  summariseProfile,
+  type CompileOptions,
+  type Feeds,
+  type Profile,
+  type ProfileEvent,
+  type ProfileRow,
+  type ProfileTable,
+  type ProfileTrace,
+  type RandomArray,
+  type RegionOptions,
+  type Session,
+  type SessionOptions,
+} from "./index.ts";
+export { profile, type ProfileOptions } from "./profile.node.ts";
