@@ -85,6 +85,8 @@ export function subDims(a: Dim, b: Dim): Dim {
 
 /** a ÷ b where b has one term and the division is exact; undefined where it is not. */
 export function divideDims(a: Dim, b: Dim): Dim | undefined {
+  if (b === 0) return undefined;
+  if (a === 0) return 0;
   if (equalDims(a, b)) return 1;
   const divisor = [...termsOf(b)];
   const [monomial, coefficient] = divisor[0] ?? ["", 0];
