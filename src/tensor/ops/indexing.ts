@@ -1,7 +1,7 @@
 // Choosing by index, each beside its adjoint: gather with scatterAdd, pick with scatterElementsAdd, order,
 // and what is made of ids.
 import { hostTensor, type DType } from "../../base/index.ts";
-import { equalDims, equalShapes, sizeOf, type Dim, type Shape } from "../dim.ts";
+import { equalDims, equalShapes, mulDims, sizeOf, type Dim, type Shape } from "../dim.ts";
 import { constant, operation, shapeError, wantNumbers, type Tensor, type TensorType } from "../graph.ts";
 import { cast, equal } from "./elementwise.ts";
 import { expand, reshape, resolveAxis, transpose } from "./layout.ts";
@@ -70,14 +70,27 @@ const applyScatterAdd = operation({
     return base;
   },
   gradient: ({ dy, inputs: [, ids] }) => [dy, undefined, gather(dy, ids!)],
+  // ScatterND would add whole rows, but with several threads the runtime's kernel loses some of those that meet in one row
+  // (microsoft/onnxruntime#18048). ScatterElements adds one after another; over one flat axis it takes a third of the time
+  // that it takes over two: 6 ms for 12,288 rows of 128.
   onnx: (emitter, [base, ids, updates], node) => {
+    const [table, { shape: count }, rows] = node.inputs as readonly [Tensor, Tensor, Tensor];
+    const width = sizeOf(table.shape.slice(1));
     const wide = emitter.cast(ids!, "int64");
-    const size = node.inputs[1]!.shape;
-    return emitter.one("ScatterND", [base!, emitter.reshape(wide, size, [...size, 1]), updates!], {
-      attributes: { reduction: { string: "add" } },
-    });
+    let places = wide;
+    if (width !== 1) {
+      const columns = emitter.one("Range", [emitter.scalar(0, "int64"), emitter.one("Squeeze", [emitter.size(width)]), emitter.scalar(1, "int64")]);
+      const starts = emitter.one("Mul", [emitter.reshape(wide, count, [...count, 1]), emitter.size(width)]);
+      places = emitter.reshape(emitter.one("Add", [starts, columns]), [...count, width], [mulDims(count[0]!, width)]);
+    }
+    const flat = [sizeOf(table.shape)];
+    const operands = [emitter.reshape(base!, table.shape, flat), places, emitter.reshape(updates!, rows.shape, [sizeOf(rows.shape)])];
+    const total = emitter.one("ScatterElements", operands, { attributes: { axis: { int: 0 }, reduction: { string: "add" } } });
+    return emitter.reshape(total, flat, table.shape);
   },
-  samples: [{ inputs: [{ shape: [3, 2] }, { shape: [5], dtype: "int32", range: [0, 3] }, { shape: [5, 2] }] }],
+  samples: [[2], [], [2, 2]].map((rest) => ({
+    inputs: [{ shape: [3, ...rest] }, { shape: [5], dtype: "int32", range: [0, 3] }, { shape: [5, ...rest] }],
+  })),
 });
 
 /** base with updates [n, ..] added to its rows ids [n]; a row named twice gets both. */
