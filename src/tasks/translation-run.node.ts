@@ -4,16 +4,16 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError, FormatError, silent, version, type HostTensor, type Listener } from "../base/index.ts";
 import { readConfig, writeConfig } from "../base/config-text.ts";
-import { Batches, corpusOf, encodePairs, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
+import { corpusOf, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { openSafetensors, writeAside } from "../formats/index.node.ts";
-import { teacherForcing, Transformer } from "../models/index.ts";
-import { initialize, namedParameters } from "../nn/index.ts";
+import { Transformer } from "../models/index.ts";
+import { namedParameters } from "../nn/index.ts";
 import { readTokenizer, saveTokenizer, trainTokenizer, type Tokenizer, type TokenizerOptions } from "../text/index.node.ts";
-import { adam, adamW, ModelLearner, RunDirectory, runWeights, schedules, train, vectorsWithoutDecay, warmStart, type TrainingResult } from "../train/index.node.ts";
+import { RunDirectory, runWeights, warmStart, type TrainingResult } from "../train/index.node.ts";
 import { dateExamples, dateTags, type DateSplit } from "./dates.ts";
 import { translationConfig, type SplitConfig, type TranslationConfig } from "./translation-config.ts";
-import { pairReader, Validator } from "./translation-training.ts";
+import { learnTranslation, type LearningOptions } from "./translation-training.ts";
 import { Translation, type DecodingOptions } from "./translation.ts";
 
 /** A split's pairs, read as its format says; checksums are verified first. */
@@ -92,96 +92,71 @@ export interface TranslationRunOptions {
 export async function trainTranslation(
   config: TranslationConfig,
   { directory, warmStartFrom, stop, listener = silent, session: given = {} }: TranslationRunOptions,
-): Promise<{ translation: Translation; result: TrainingResult }> {
+): Promise<{ translation: FolderTranslation; result: TrainingResult }> {
   const { training } = config;
   const session = { ...(training.threads !== undefined && { threads: training.threads }), ...given };
   await mkdir(directory, { recursive: true });
   await rememberConfig(config, directory);
-  const corpora = await corporaOf(config, { listener });
-  const tokenizer = await tokenizersOf(config, directory, corpora.train);
-  const limits = { maxSourceTokens: training.maxSourceTokens, maxTargetTokens: training.maxTargetTokens };
-  const pairs = await encodePairs(corpora.train, { ...tokenizer, ...limits, listener });
+  const { train: corpus, validation } = await corporaOf(config, { listener });
+  const tokenizer = await tokenizersOf(config, directory, corpus);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
-  const parameters = namedParameters(model);
-  const [beta1, beta2] = training.betas;
-  const rates = { betas: [beta1, beta2] as const, epsilon: training.epsilon };
-  const learner = await ModelLearner.create({
-    parameters,
-    loss: teacherForcing(model, { labelSmoothing: training.labelSmoothing }),
-    optimizer: training.optimizer === "adamw" ? adamW({ ...rates, weightDecay: training.weightDecay }) : adam(rates),
-    values: initialize(parameters, training.seed),
-    groups: [vectorsWithoutDecay],
-    seed: training.seed,
-    accumulates: training.accumulate > 1,
-    session,
-  });
-  if (warmStartFrom !== undefined) await warmStart(learner.store.values, warmStartFrom, { listener });
-  const translation = new Translation({ model, tokenizer, decoding: config.decoding, session, listener });
-  const validator = corpora.validation === undefined ? undefined : await validatorOf(corpora.validation, { config, tokenizer, learner, translation, session, listener });
-  using run = await RunDirectory.open({
-    path: directory,
-    memory: learner.checkpointMemory,
-    seed: training.seed,
-    keepCheckpoints: training.keepCheckpoints,
-    averageCheckpoints: training.averageCheckpoints,
-    listener,
-  });
-  try {
-    const result = await train({
-      learner,
-      batches: new Batches(pairs, { batchTokens: training.batchTokens, seed: training.seed }),
-      reader: pairReader(pairs),
-      state: run.state,
-      steps: training.steps,
-      ...(training.minutes !== undefined && { minutes: training.minutes }),
-      schedule: schedules[training.schedule]({ learningRate: training.learningRate, warmup: training.warmup, steps: training.steps }),
-      accumulate: training.accumulate,
-      ...(training.clip !== undefined && { clip: training.clip }),
-      logEvery: training.logEvery,
-      saveEvery: training.validateEvery,
-      ...(validator !== undefined && {
-        validation: {
-          validate: () => validator.validate(),
-          every: training.validateEvery,
-          metric: "loss",
-          better: "smaller",
-          ...(training.patience !== undefined && { patience: training.patience }),
-        },
-      }),
-      recorder: run,
-      ...(stop !== undefined && { stop }),
-      listener,
-    });
-    if (result.reason !== "stopped") await run.finish();
-    await translation.setWeights(await readWeights((await runWeights(directory))!));
-    return { translation, result };
-  } finally {
-    await validator?.dispose();
-    await learner.dispose();
-  }
-}
-
-interface ValidatorParts {
-  config: TranslationConfig;
-  tokenizer: { source: Tokenizer; target: Tokenizer };
-  learner: ModelLearner;
-  translation: Translation;
-  session: SessionOptions;
-  listener: Listener;
-}
-
-async function validatorOf(corpus: Corpus, { config, tokenizer, learner, translation, session, listener }: ValidatorParts): Promise<Validator> {
-  const records = await corpus.collect();
-  return new Validator({
-    model: translation.model,
-    pairs: await encodePairs(corpus, { ...tokenizer, listener }),
-    texts: { sources: records.map(({ source }) => source), references: records.map(({ target }) => target) },
-    weights: () => learner.store.values,
-    translation,
+  const translation = new FolderTranslation({ model, tokenizer, decoding: config.decoding, session, listener });
+  const { minutes, patience, clip, ...options } = training;
+  const result = await translation.train(corpus, {
+    ...options,
+    ...(minutes !== undefined && { minutes }),
+    ...(patience !== undefined && { patience }),
+    ...(clip !== undefined && { clip }),
+    ...(validation && { validation }),
+    ...(stop && { stop }),
+    ...(warmStartFrom !== undefined && { warmStartFrom }),
     tokenize: config.scoring.tokenize,
-    session,
-    listener,
+    directory,
   });
+  return { translation, result };
+}
+
+export interface FolderLearningOptions extends LearningOptions {
+  validation?: Corpus;
+  /** Where checkpoints and logs are kept; training goes on from what lies there. Without it all stays in memory. */
+  directory?: string;
+  /** Checkpoints averaged at the end; 0 for none. */
+  averageCheckpoints?: number;
+  keepCheckpoints?: number;
+  /** Weights to begin a new run with: a checkpoint's folder or a safetensors file. */
+  warmStartFrom?: string;
+}
+
+/** A translation that can keep its training in a folder. */
+export class FolderTranslation extends Translation {
+  override async train(
+    corpus: Corpus,
+    { directory, averageCheckpoints = 0, keepCheckpoints = 3, warmStartFrom, validation, ...options }: FolderLearningOptions,
+  ): Promise<TrainingResult> {
+    if (directory === undefined) return super.train(corpus, { ...options, ...(validation && { validation }) });
+    const { seed = 1, listener = this.listener } = options;
+    let run: RunDirectory | undefined;
+    try {
+      const { result } = await learnTranslation({
+        ...this.learningParts(),
+        ...options,
+        corpus,
+        validation,
+        keep: async (learner) => {
+          if (warmStartFrom !== undefined) await warmStart(learner.store.values, warmStartFrom, { listener });
+          const memory = learner.checkpointMemory;
+          run = await RunDirectory.open({ path: directory, memory, seed, keepCheckpoints, averageCheckpoints, listener });
+          return { state: run.state, recorder: run };
+        },
+      });
+      if (result.reason !== "stopped") await run!.finish();
+      const path = await runWeights(directory);
+      if (path !== undefined) await this.setWeights(await readWeights(path));
+      return result;
+    } finally {
+      run?.[Symbol.dispose]();
+    }
+  }
 }
 
 /** Keys that may change while a run goes on: they do not change what is learnt. */
@@ -244,7 +219,7 @@ export interface OpenTranslationOptions {
 export async function openTranslation(
   directory: string,
   { checkpoint, decoding = {}, session = {}, listener = silent }: OpenTranslationOptions = {},
-): Promise<Translation> {
+): Promise<FolderTranslation> {
   const config = await readRunConfig(directory);
   const tokenizer = await tokenizersOf(config, directory, undefined);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
@@ -257,6 +232,6 @@ export async function openTranslation(
       throw new FormatError(path, `${name} must be [${shape.join(", ")}], got ${dims === undefined ? "nothing" : `[${dims.join(", ")}]`}`);
     }
   }
-  return new Translation({ model, tokenizer, weights, decoding: { ...config.decoding, ...decoding }, session, listener });
+  return new FolderTranslation({ model, tokenizer, weights, decoding: { ...config.decoding, ...decoding }, session, listener });
 }
 

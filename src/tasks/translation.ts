@@ -1,12 +1,14 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, silent, type HostTensor, type Listener } from "../base/index.ts";
 import { beamSearch, greedySearch, type Hypothesis } from "../decode/index.ts";
-import type { SessionOptions } from "../engine/index.ts";
-import { compile } from "../engine/index.ts";
+import type { Corpus } from "../data/index.ts";
+import { compile, type SessionOptions } from "../engine/index.ts";
 import { TransformerDecoder, type Transformer } from "../models/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
+import type { TrainingResult } from "../train/index.ts";
+import { learnTranslation, type LearningOptions, type LearnTranslationOptions, type Weights } from "./translation-training.ts";
 
 export interface DecodingOptions {
   /** Hypotheses kept at a time; 1 is greedy search. */
@@ -36,7 +38,7 @@ export interface TranslationOptions {
   /** One for both languages, or one each. */
   tokenizer: Tokenizer | { readonly source: Tokenizer; readonly target: Tokenizer };
   /** Parameters by name; without them the model must be trained first. */
-  weights?: ReadonlyMap<string, HostTensor<"float32">>;
+  weights?: Weights;
   decoding?: DecodingOptions;
   session?: SessionOptions;
   listener?: Listener;
@@ -65,8 +67,8 @@ export class Translation {
   readonly target: Tokenizer;
   readonly decoding: Required<Omit<DecodingOptions, "signal">>;
   readonly session: SessionOptions;
-  readonly #listener: Listener;
-  #weights: ReadonlyMap<string, HostTensor<"float32">> | undefined;
+  protected readonly listener: Listener;
+  #weights: Weights | undefined;
   #decoder: TransformerDecoder | undefined;
 
   constructor({ model, tokenizer, weights, decoding = {}, session = {}, listener = silent }: TranslationOptions) {
@@ -76,20 +78,46 @@ export class Translation {
     const { beams = 5, lengthPenalty = 1, minLength = 0, maxLength = 256, nbest = 1, batchTokens = 4096 } = decoding;
     this.decoding = { beams, lengthPenalty, minLength, maxLength: Math.min(maxLength, model.options.maxPositions), nbest, batchTokens };
     this.session = session;
-    this.#listener = listener;
+    this.listener = listener;
     this.#weights = weights;
   }
 
   /** Parameters by name. */
-  get weights(): ReadonlyMap<string, HostTensor<"float32">> {
+  get weights(): Weights {
     if (this.#weights === undefined) throw new ConfigError("translation", "the model has no weights yet. Train it, or load them.");
     return this.#weights;
   }
 
   /** Takes these weights from now on. */
-  async setWeights(weights: ReadonlyMap<string, HostTensor<"float32">>): Promise<void> {
+  async setWeights(weights: Weights): Promise<void> {
     await this.dispose();
     this.#weights = weights;
+  }
+
+  /**
+   * Learns from a corpus, from the present weights on if there are any, and takes what it has learnt.
+   * @example
+   * await translation.train(corpus, { steps: 20_000, warmup: 4000, labelSmoothing: 0.1 });
+   */
+  async train(corpus: Corpus, { validation, ...options }: LearningOptions & { validation?: Corpus }): Promise<TrainingResult> {
+    const { weights, result } = await learnTranslation({ ...this.learningParts(), ...options, corpus, validation });
+    await this.setWeights(weights);
+    return result;
+  }
+
+  /** What `learnTranslation` wants to know of this translation. */
+  protected learningParts(): Pick<LearnTranslationOptions, "model" | "tokenizer" | "weights" | "session" | "listener" | "translate"> {
+    return {
+      model: this.model,
+      tokenizer: { source: this.source, target: this.target },
+      weights: this.#weights,
+      session: this.session,
+      listener: this.listener,
+      translate: async (weights, sources) => {
+        await this.setWeights(weights);
+        return this.translate(sources);
+      },
+    };
   }
 
   /** The best translation of a line, or of each of several. */
@@ -164,7 +192,7 @@ export class Translation {
     const ids = this.source.encode(line, { end: true });
     const { maxPositions } = this.model.options;
     if (ids.length <= maxPositions) return ids;
-    this.#listener({ type: "log", level: "warning", message: `line ${index + 1}: ${ids.length} tokens, of which the first ${maxPositions - 1} are translated` });
+    this.listener({ type: "log", level: "warning", message: `line ${index + 1}: ${ids.length} tokens, of which the first ${maxPositions - 1} are translated` });
     return [...ids.slice(0, maxPositions - 1), this.source.special.end];
   }
 

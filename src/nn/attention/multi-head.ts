@@ -1,6 +1,7 @@
 import { ShapeError } from "../../base/index.ts";
 import { reshape, transpose, type Dim, type Tensor } from "../../tensor/index.ts";
 import { Dropout } from "../dropout.ts";
+import { xavierUniform } from "../initializers.ts";
 import { Linear } from "../linear.ts";
 import { Module } from "../module.ts";
 import { scaledDotProduct } from "./scaled-dot-product.ts";
@@ -41,9 +42,11 @@ export class MultiHeadAttention extends Module {
       const nearest = fitting.toSorted((a, b) => Math.abs(a - heads) - Math.abs(b - heads)).slice(0, 2);
       throw new ShapeError(`attention: heads must divide dModel (got heads ${heads}, dModel ${dModel}). Heads ${nearest.join(" or ")} would fit.`);
     }
-    this.query = new Linear({ from: dModel, to: dModel });
-    this.key = new Linear({ from: dModel, to: dModel });
-    this.value = new Linear({ from: dModel, to: dModel });
+    // Drawn as one matrix [dModel, 3 · dModel] would be: larger scores at the start can freeze attention where it is.
+    const initializer = xavierUniform({ gain: Math.SQRT1_2 });
+    this.query = new Linear({ from: dModel, to: dModel, initializer });
+    this.key = new Linear({ from: dModel, to: dModel, initializer });
+    this.value = new Linear({ from: dModel, to: dModel, initializer });
     this.output = new Linear({ from: dModel, to: dModel });
     this.dropout = new Dropout(dropout);
     this.heads = heads;
