@@ -1,70 +1,32 @@
-// The floor under a piece of work: the time of its matrix products alone, each run by itself in ONNX Runtime.
+// The floor under a piece of work: the time of its matrix products alone, one after the other in ONNX Runtime.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { RandomStream, randomKey, type HostTensor } from "../src/base/index.ts";
-import { encodeOnnx, type OnnxModel, type OnnxNode, type OnnxValue } from "../src/formats/index.ts";
+import { encodeOnnx, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxValue } from "../src/formats/index.ts";
 import type { MatrixProduct } from "./products.ts";
 import type { Side } from "./rounds.ts";
 
-/** Products of less work than this are repeated inside one run, so that the cost of a run does not count (about 2 ms of work). */
-const OPERATIONS_PER_RUN = 5e8;
-const MAX_COPIES = 16;
-/** Every copy of a product with a constant weight packs a weight of its own; together they must not leave the cache. */
-const MAX_PACKED_BYTES = 8e6;
-
-/** Times each product of a list alone. Create it with `Floor.of`; it owns native memory until `dispose`. */
+/**
+ * Times a list of products, each as often as it occurs. Create it with `Floor.of`; it owns native memory until `dispose`.
+ * All of them are one graph in one session: the idle threads of a session of its own for each would spin against the one
+ * that works, and on two cores that took three times as long as the products themselves.
+ */
 export class Floor implements Side {
   readonly name = "floor";
-  readonly #products: readonly TimedProduct[];
+  readonly #session: InferenceSession;
+  readonly #feeds: Record<string, Tensor>;
 
-  private constructor(products: readonly TimedProduct[]) {
-    this.#products = products;
+  private constructor(session: InferenceSession, feeds: Record<string, Tensor>) {
+    this.#session = session;
+    this.#feeds = feeds;
   }
 
   static async of(products: readonly MatrixProduct[], threads: number): Promise<Floor> {
     const arrays = new ArrayPool();
-    const timed: TimedProduct[] = [];
-    for (const product of products) timed.push(await TimedProduct.create(product, threads, arrays));
-    return new Floor(timed);
-  }
-
-  /** Each number is the milliseconds of the whole list, every product times its count. */
-  async work(count: number): Promise<number[]> {
-    const totals: number[] = [];
-    for (let i = 0; i < count; i++) {
-      let total = 0;
-      for (const product of this.#products) total += await product.milliseconds();
-      totals.push(total);
-    }
-    return totals;
-  }
-
-  async dispose(): Promise<void> {
-    for (const product of this.#products) await product.dispose();
-  }
-}
-
-class TimedProduct {
-  readonly #session: InferenceSession;
-  readonly #feeds: Record<string, Tensor>;
-  readonly #copies: number;
-  readonly #count: number;
-
-  private constructor(session: InferenceSession, feeds: Record<string, Tensor>, copies: number, count: number) {
-    this.#session = session;
-    this.#feeds = feeds;
-    this.#copies = copies;
-    this.#count = count;
-  }
-
-  static async create(product: MatrixProduct, threads: number, arrays: ArrayPool): Promise<TimedProduct> {
-    const operations = 2 * product.batch * product.rows * product.inner * product.columns;
-    const packedBytes = product.constantB ? 4 * product.inner * product.columns : 0;
-    const mostCopies = Math.min(MAX_COPIES, product.count, Math.floor(MAX_PACKED_BYTES / packedBytes));
-    const copies = Math.max(1, Math.min(mostCopies, Math.ceil(OPERATIONS_PER_RUN / operations)));
-    const [a, b] = operandDims(product).map(
-      (dims) => ({ dtype: "float32", dims, data: arrays.ofLength(dims) }) as const,
-    );
-    const session = await InferenceSession.create(encodeOnnx(productModel(product, copies, b!)), {
+    const operands = products.map((product) => {
+      const [a, b] = operandDims(product).map((dims) => ({ dtype: "float32", dims, data: arrays.ofLength(dims) }) as const);
+      return { a: a!, b: b! };
+    });
+    const session = await InferenceSession.create(encodeOnnx(productsModel(products, operands)), {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       // Equal products would be found to be one.
@@ -72,16 +34,23 @@ class TimedProduct {
       enableMemPattern: false,
       logSeverityLevel: 3,
     });
-    const feeds: Record<string, Tensor> = { a: new Tensor("float32", a!.data, a!.dims) };
-    if (!product.constantB) feeds.b = new Tensor("float32", b!.data, b!.dims);
-    return new TimedProduct(session, feeds, copies, product.count);
+    const feeds = products.flatMap(({ constantB }, i) => {
+      const { a, b } = operands[i]!;
+      const first = [`a.${i}`, new Tensor("float32", a.data, a.dims)] as const;
+      return constantB ? [first] : [first, [`b.${i}`, new Tensor("float32", b.data, b.dims)] as const];
+    });
+    return new Floor(session, Object.fromEntries(feeds));
   }
 
-  /** One run, as the time of all `count` products. */
-  async milliseconds(): Promise<number> {
-    const start = performance.now();
-    await this.#session.run(this.#feeds);
-    return ((performance.now() - start) / this.#copies) * this.#count;
+  /** Each number is the milliseconds of the whole list. */
+  async work(count: number): Promise<number[]> {
+    const times: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const start = performance.now();
+      await this.#session.run(this.#feeds);
+      times.push(performance.now() - start);
+    }
+    return times;
   }
 
   async dispose(): Promise<void> {
@@ -99,35 +68,35 @@ function operandDims({ batch, rows, inner, columns, transposeA, transposeB }: Ma
 }
 
 /**
- * `copies` equal products in one graph. What comes out is each product's shape, not the product: the binding copies every
- * output, and a copy of the logits would take longer than making them.
+ * Every product as often as it occurs, in one graph. What comes out is each product's shape, not the product: the binding
+ * copies every output, and a copy of the logits would take longer than making them.
  */
-function productModel(product: MatrixProduct, copies: number, b: HostTensor): OnnxModel {
-  const { batch, transposeA, transposeB, constantB } = product;
+function productsModel(products: readonly MatrixProduct[], operands: readonly { a: HostTensor; b: HostTensor }[]): OnnxModel {
+  const inputs: OnnxValue[] = [];
+  const initializers: OnnxInitializer[] = [];
+  const nodes: OnnxNode[] = [];
+  const outputs: OnnxValue[] = [];
+  for (const [i, product] of products.entries()) {
+    const { a, b } = operands[i]!;
+    inputs.push({ name: `a.${i}`, dtype: "float32", dims: a.dims });
+    if (product.constantB) initializers.push({ name: `b.${i}`, tensor: b });
+    else inputs.push({ name: `b.${i}`, dtype: "float32", dims: b.dims });
+    for (let copy = 0; copy < product.count; copy++) {
+      const name = `product.${i}.${copy}`;
+      nodes.push(kernel(product, [`a.${i}`, `b.${i}`], name));
+      nodes.push({ op: "Shape", name: `${name}.shape`, inputs: [name], outputs: [`${name}.shape`] });
+      outputs.push({ name: `${name}.shape`, dtype: "int64", dims: [a.dims.length] });
+    }
+  }
+  return { opsets: { "": 17, "com.microsoft": 1 }, graph: { name: "products", inputs, outputs, initializers, nodes } };
+}
+
+function kernel({ batch, transposeA, transposeB }: MatrixProduct, inputs: readonly string[], output: string): OnnxNode {
   const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
-  const [aDims, bDims] = operandDims(product);
-  const kernel = (output: string): OnnxNode => {
-    const ends = { name: output, inputs: ["a", "b"], outputs: [output] };
-    if (batch === 1) return { op: "Gemm", ...ends, attributes };
-    if (!transposeA && !transposeB) return { op: "MatMul", ...ends };
-    return { op: "FusedMatMul", domain: "com.microsoft", ...ends, attributes };
-  };
-  const names = Array.from({ length: copies }, (_, i) => `product.${i}`);
-  const inputs: OnnxValue[] = [{ name: "a", dtype: "float32", dims: aDims! }];
-  if (!constantB) inputs.push({ name: "b", dtype: "float32", dims: bDims! });
-  return {
-    opsets: { "": 17, "com.microsoft": 1 },
-    graph: {
-      name: "products",
-      inputs,
-      outputs: names.map((name) => ({ name: `${name}.shape`, dtype: "int64", dims: [aDims!.length] })),
-      initializers: constantB ? [{ name: "b", tensor: b }] : [],
-      nodes: names.flatMap((name) => [
-        kernel(name),
-        { op: "Shape", name: `${name}.shape`, inputs: [name], outputs: [`${name}.shape`] },
-      ]),
-    },
-  };
+  const ends = { name: output, inputs, outputs: [output] };
+  if (batch === 1) return { op: "Gemm", ...ends, attributes };
+  if (!transposeA && !transposeB) return { op: "MatMul", ...ends };
+  return { op: "FusedMatMul", domain: "com.microsoft", ...ends, attributes };
 }
 
 /** Operands of all products are views of one array: its values do not matter, except that they must not be denormal. */

@@ -16,7 +16,7 @@ function cell(token: string): string {
 export function drawAttention({ rows, columns, weights }: { rows: readonly string[]; columns: readonly string[]; weights: readonly ArrayLike<number>[] }): string {
   const header = `      ${columns.map((token) => `${cell(token)} `).join("")}`;
   const lines = rows.map((token, row) => {
-    const blocks = Array.from(weights[row]!, (weight) => shades[Math.min(4, Math.round(Number(weight) * 4.6))]!.repeat(2)).join("");
+    const blocks = Array.from(weights[row]!, (weight) => shades[Math.min(4, Math.round(weight * 4.6))]!.repeat(2)).join("");
     return `   ${cell(token)}  ${blocks}`;
   });
   return `${[header, ...lines].map((line) => line.trimEnd()).join("\n")}\n`;

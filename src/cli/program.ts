@@ -30,6 +30,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "show what a model is made of and what it costs",
     load: async () => (await import("./commands/inspect.ts")).inspectCommand(),
   },
+  bench: {
+    summary: "time a trained model on this machine",
+    load: async () => (await import("./commands/bench.ts")).benchCommand(),
+  },
   demo: {
     summary: "train on written dates for a few minutes and show the result",
     load: async () => (await import("./commands/demo.ts")).demoCommand(),

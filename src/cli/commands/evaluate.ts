@@ -67,6 +67,6 @@ export function evaluateCommand(): Command {
 
 async function linesOf(file: string, listener: Listener): Promise<string[]> {
   const lines: string[] = [];
-  for await (const line of await fileLines(file, { listener })) lines.push(line);
+  for await (const line of fileLines(file, { listener })) lines.push(line);
   return lines;
 }

@@ -30,7 +30,7 @@ function matmulType(name: string, inputs: readonly TensorType[], { transposeA, t
   if (a.shape.length < 2 || b.shape.length < 2) throw shapeError(name, inputs, "at least two axes on each side are wanted");
   const [rows, inner] = lastTwo(a, transposeA) as readonly [Shape[0], Shape[0]];
   const [meets, columns] = lastTwo(b, transposeB) as readonly [Shape[0], Shape[0]];
-  if (!equalDims(inner!, meets!)) {
+  if (!equalDims(inner, meets)) {
     const axes = `axis ${transposeA ? -2 : -1} of a and axis ${transposeB ? -1 : -2} of b`;
     throw shapeError(name, inputs, `${axes} do not meet: ${inner} and ${meets}`);
   }
@@ -39,7 +39,7 @@ function matmulType(name: string, inputs: readonly TensorType[], { transposeA, t
     const axis = batch.offendingAxis - 2;
     throw shapeError(name, inputs, `axis ${axis} does not meet: ${a.shape.at(axis)} and ${b.shape.at(axis)}`);
   }
-  return { dtype: a.dtype, shape: [...batch.shape, rows!, columns!] };
+  return { dtype: a.dtype, shape: [...batch.shape, rows, columns] };
 }
 
 /** Names of the values a product is written from: a, b and, where there is one, the bias added to each row. */
@@ -100,8 +100,7 @@ const applyMatmul = operation<MatmulAttributes>({
   type: (inputs, attributes) => matmulType("matmul", inputs, attributes),
   gradient: ({ dy, inputs: [a, b], attributes, wants }) => matmulGradients(dy, a!, b!, attributes, wants),
   onnx: (emitter, [a, b], node, attributes) => emitProduct(emitter, { a: a!, b: b! }, node.inputs, node.outputs[0]!, attributes),
-  samples: [
-    ...[false, true].flatMap((transposeA) =>
+  samples: [false, true].flatMap((transposeA) =>
       [false, true].flatMap((transposeB) => {
         const attributes = { transposeA, transposeB, alpha: 0.5 };
         const a = transposeA ? [3, 2] : [2, 3];
@@ -113,7 +112,6 @@ const applyMatmul = operation<MatmulAttributes>({
         ];
       }),
     ),
-  ],
 });
 
 /**
