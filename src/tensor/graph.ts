@@ -110,7 +110,7 @@ export function operation<A extends Attributes = Attributes>(
 /** Applies an operation; rewrites use it to build a node again over other inputs. */
 export function apply(definition: Operation, inputs: readonly Tensor[], attributes: Attributes): readonly Tensor[] {
   const types = definition.type(inputs, attributes);
-  return new Node(definition, inputs, attributes, Array.isArray(types) ? types : [types as TensorType]).outputs;
+  return new Node(definition, [...inputs], attributes, Array.isArray(types) ? types : [types as TensorType]).outputs;
 }
 
 /** Says which operation met which inputs, and what is wrong with them. */
