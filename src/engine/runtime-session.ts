@@ -9,9 +9,16 @@ export class RuntimeSession implements Session {
   // Parameters are fed at every step under the same host tensor; wrapping them once saves a microsecond or two each.
   readonly #wrapped = new WeakMap<HostTensor, RuntimeTensor>();
 
-  constructor(session: InferenceSession, Tensor: TensorConstructor) {
+  readonly #fillsFetches: boolean;
+
+  /**
+   * `fillsFetches` says whether this build of the runtime writes into arrays that it is given for outputs. The web build takes
+   * them and leaves them as they were, without a word, so there results are copied.
+   */
+  constructor(session: InferenceSession, Tensor: TensorConstructor, { fillsFetches }: { fillsFetches: boolean }) {
     this.#session = session;
     this.#Tensor = Tensor;
+    this.#fillsFetches = fillsFetches;
   }
 
   #wrap(host: HostTensor): RuntimeTensor {
@@ -26,11 +33,12 @@ export class RuntimeSession implements Session {
     const given: Record<string, RuntimeTensor> = {};
     for (const [name, host] of feeds) given[name] = this.#wrap(host);
     const wanted: Record<string, RuntimeTensor | null> = {};
-    for (const [name, host] of fetches) wanted[name] = host === undefined ? null : this.#wrap(host);
+    for (const [name, host] of fetches) wanted[name] = host === undefined || !this.#fillsFetches ? null : this.#wrap(host);
     const results = await this.#session.run(given, wanted);
     const outputs = new Map<string, HostTensor>();
     for (const [name, host] of fetches) {
       const result = results[name]!;
+      if (host !== undefined && !this.#fillsFetches) fill(name, host, result);
       // Where an array was given the runtime has filled it; its result is a copy.
       outputs.set(name, host ?? { dtype: result.type as HostTensor["dtype"], dims: result.dims, data: result.data as HostTensor["data"] });
     }
@@ -44,4 +52,11 @@ export class RuntimeSession implements Session {
   async dispose(): Promise<void> {
     await this.#session.release();
   }
+}
+
+function fill(name: string, host: HostTensor, { data, dims }: RuntimeTensor): void {
+  if (host.data.length !== data.length) {
+    throw new RangeError(`output "${name}" is [${dims.join(", ")}], and the array given for it holds ${host.data.length} values`);
+  }
+  (host.data as Float32Array).set(data as Float32Array);
 }

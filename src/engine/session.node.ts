@@ -35,7 +35,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       extra: { session: { intra_op: { allow_spinning: spinning ? "1" : "0" } } },
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
-    return new RuntimeSession(session, ort.Tensor);
+    return new RuntimeSession(session, ort.Tensor, { fillsFetches: true });
   } catch (error) {
     // The provider is looked for before the model is read, and what is said when it is missing names it.
     const missing = /AppendExecutionProvider|no available backend|adapter/.test(String(error));

@@ -60,7 +60,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       graphOptimizationLevel: "all",
       logSeverityLevel: 3,
     });
-    return new RuntimeSession(session, ort.Tensor);
+    return new RuntimeSession(session, ort.Tensor, { fillsFetches: false });
   } catch (error) {
     if (/no available backend|adapter/i.test(String(error))) {
       throw providerError(provider, "Check that the runtime's .wasm files are served, and say where with wasmFolder.", error);
