@@ -1,6 +1,6 @@
 // Decoding as two programs: one reads the source once, one writes a token for every hypothesis.
-import { add, affine, concat, dim, gather, input, logSoftmax, mul, mulDims, range, reshape, scalar, slice, topK, type Program, type Tensor } from "../tensor/index.ts";
-import { namedParameters, parameterInputs, scaledDotProduct, type KeyValue, type MultiHeadAttention } from "../nn/index.ts";
+import { add, affine, concat, dim, gather, input, logSoftmax, mul, mulDims, reshape, scalar, slice, topK, type Program, type Tensor } from "../tensor/index.ts";
+import { namedParameters, parameterInputs, scaledDotProduct, singleQueryAttention, type KeyValue, type MultiHeadAttention } from "../nn/index.ts";
 import type { Transformer } from "./transformer.ts";
 
 /**
@@ -32,21 +32,20 @@ export interface StepOptions {
  * One token for every hypothesis, `batch` sentences with `beams` hypotheses each; rows = batch · beams, sentence-major.
  *
  * Inputs: `tokens` [batch, beams], `position` [1], what `sourceProgram` gave, and the keys and values of earlier steps as one
- * table: `cache` [entries, dHead] with, for earlier step t, layer l and slot s, `heads` entries of keys and then `heads` of
- * values from ((t · layers + l) · slots + s) · 2 · heads on. `ancestry` [rows, past] names for every hypothesis and earlier
+ * table: `cache` [entries, dModel] with, for earlier step t, layer l and slot s, a key at ((t · layers + l) · slots + s) · 2
+ * and its value after it. `ancestry` [rows, past] names for every hypothesis and earlier
  * step the slot of layer 0, t · layers · slots + s, and `slots` [1] their number: so reordering beams is choosing other
  * entries, and nothing is ever moved.
  * Outputs: `cacheRows` [layers, rows, 2 · dModel], and `scores` [rows, vocabulary] or the best [rows, wanted] with their `ids`.
  */
 export function stepProgram(model: Transformer, { wanted, beams }: StepOptions): Program {
   const { dModel } = model.options;
-  const { heads, dHead } = model.decoder.layers[0]!.selfAttention;
   const batch = dim("batch");
   const past = dim("past");
   const rows = mulDims(batch, beams);
   const tokens = input("tokens", "int32", [batch, beams]);
   const position = input("position", "int32", [1]);
-  const cache = input("cache", "float32", [dim("entries"), dHead]);
+  const cache = input("cache", "float32", [dim("entries"), dModel]);
   const ancestry = input("ancestry", "int32", [rows, past]);
   const slots = input("slots", "int32", [1]);
   const bias = input("bias", "float32", [batch, 1, 1, dim("sourceTime")]);
@@ -58,25 +57,22 @@ export function stepProgram(model: Transformer, { wanted, beams }: StepOptions):
     return { key, value };
   });
 
-  // Entries of layer 0's keys: [rows, heads, past]; its values lie `heads` further on, layer l's l · 2 · heads · slots.
-  const firstEntries = add(
-    mul(reshape(ancestry, [rows, 1, past]), scalar(2 * heads, "int32")),
-    reshape(range(heads), [1, heads, 1]),
-  );
+  const firstEntries = mul(ancestry, scalar(2, "int32")); // of layer 0's keys: [rows, past]
   const newRows: Tensor[] = [];
   const selfAttend = (attention: MultiHeadAttention, x: Tensor): { output: Tensor; weights: Tensor } => {
     const layer = newRows.length;
     const { query, key, value } = projections(attention, x); // each [rows, dModel]
     newRows.push(reshape(concat([key, value], 1), [1, rows, 2 * dModel]));
-    const keyEntries = layer === 0 ? firstEntries : add(firstEntries, mul(slots, scalar(2 * heads * layer, "int32")));
+    const keyEntries = layer === 0 ? firstEntries : add(firstEntries, mul(slots, scalar(2 * layer, "int32")));
     const remembered = (now: Tensor, entries: Tensor): Tensor =>
-      concat([gather(cache, entries), reshape(now, [rows, heads, 1, dHead])], 2); // [rows, heads, past + 1, dHead]
-    const { context, weights } = scaledDotProduct(
-      reshape(query, [rows, heads, 1, dHead]),
+      concat([gather(cache, entries), reshape(now, [rows, 1, dModel])], 1); // [rows, past + 1, dModel]
+    const { context, weights } = singleQueryAttention(
+      query,
       remembered(key, keyEntries),
-      remembered(value, add(keyEntries, scalar(heads, "int32"))),
+      remembered(value, add(keyEntries, scalar(1, "int32"))),
+      attention,
     );
-    return { output: attention.output.forward(reshape(context, [rows, dModel])), weights };
+    return { output: attention.output.forward(context), weights };
   };
   // The beams of a sentence are queries side by side, so its keys and values are not repeated for them.
   const crossAttend = (attention: MultiHeadAttention, x: Tensor, keyValue: KeyValue): { output: Tensor; weights: Tensor } => {

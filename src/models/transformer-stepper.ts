@@ -51,8 +51,7 @@ export class TransformerStepper implements Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
   readonly #decoder: TransformerDecoder;
-  readonly #heads: number;
-  readonly #dHead: number;
+  readonly #dModel: number;
   readonly #layers: number;
   /** What the source program gave, for the sentences that the next step runs over. */
   #memory: Readonly<Record<string, HostTensor>>;
@@ -72,8 +71,7 @@ export class TransformerStepper implements Stepper {
     this.#memory = memory;
     this.sentences = sentences;
     this.vocabularySize = model.output.table.shape[0]!;
-    this.#heads = model.decoder.layers[0]!.selfAttention.heads;
-    this.#dHead = model.decoder.layers[0]!.selfAttention.dHead;
+    this.#dModel = model.options.dModel;
     this.#layers = model.decoder.layers.length;
     this.#inMemory = Int32Array.from({ length: sentences }, (_, i) => i);
   }
@@ -148,13 +146,13 @@ export class TransformerStepper implements Stepper {
   }
 
   #cacheTensor(past: number): HostTensor<"float32"> {
-    const entries = past * this.#layers * this.#slots * 2 * this.#heads;
-    return { dtype: "float32", dims: [entries, this.#dHead], data: this.#cache.subarray(0, entries * this.#dHead) };
+    const entries = past * this.#layers * this.#slots * 2;
+    return { dtype: "float32", dims: [entries, this.#dModel], data: this.#cache.subarray(0, entries * this.#dModel) };
   }
 
   /** Appends this step's keys and values [layers, rows, 2 · dModel] and each hypothesis' place among them. */
   #remember(cacheRows: Float32Array, rows: number, rowOf: Int32Array, ancestry: Int32Array): void {
-    const width = 2 * this.#heads * this.#dHead;
+    const width = 2 * this.#dModel;
     const past = this.#past;
     for (let layer = 0; layer < this.#layers; layer++) {
       const at = (past * this.#layers + layer) * this.#slots * width;
@@ -172,7 +170,7 @@ export class TransformerStepper implements Stepper {
 
   /** Makes room for one more step of `rows` hypotheses, keeping what is stored. */
   #reserve(rows: number): void {
-    const width = 2 * this.#heads * this.#dHead;
+    const width = 2 * this.#dModel;
     if (rows > this.#slots) {
       // More slots a step move every stored block; this happens once, when one row a sentence becomes a beam.
       const wider = new Float32Array(Math.max(16, 2 * this.#past) * this.#layers * rows * width);

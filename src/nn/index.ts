@@ -3,6 +3,7 @@ export { activations, gelu, silu, type ActivationName } from "./activations.ts";
 export { causalMask, keyMask, maskBias } from "./attention/mask.ts";
 export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
 export { scaledDotProduct, type AttentionResult, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";
+export { singleQueryAttention } from "./attention/single-query.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { FeedForward, type FeedForwardOptions } from "./feed-forward/feed-forward.ts";

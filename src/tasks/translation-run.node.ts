@@ -10,7 +10,7 @@ import { openSafetensors, writeAside } from "../formats/index.node.ts";
 import { Transformer } from "../models/index.ts";
 import { namedParameters } from "../nn/index.ts";
 import { readTokenizer, saveTokenizer, trainTokenizer, type Tokenizer, type TokenizerOptions } from "../text/index.node.ts";
-import { RunDirectory, runWeights, warmStart, type TrainingResult } from "../train/index.node.ts";
+import { currentEnvironment, RunDirectory, runWeights, warmStart, type TrainingResult } from "../train/index.node.ts";
 import { dateExamples, dateTags, type DateSplit } from "./dates.ts";
 import { translationConfig, type SplitConfig, type TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
@@ -145,7 +145,11 @@ export class FolderTranslation extends Translation {
         keep: async (learner) => {
           if (warmStartFrom !== undefined) await warmStart(learner.store.values, warmStartFrom, { listener });
           const memory = learner.checkpointMemory;
-          run = await RunDirectory.open({ path: directory, memory, seed, keepCheckpoints, averageCheckpoints, listener });
+          const environment = currentEnvironment({
+            ...(this.session.threads !== undefined && { threads: this.session.threads }),
+            ...(this.session.provider !== undefined && { provider: this.session.provider }),
+          });
+          run = await RunDirectory.open({ path: directory, memory, seed, environment, keepCheckpoints, averageCheckpoints, listener });
           return { state: run.state, recorder: run };
         },
       });
