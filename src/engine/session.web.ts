@@ -2,6 +2,7 @@
 import * as ort from "onnxruntime-web";
 import { ConfigError } from "../base/index.ts";
 import { providerError } from "./errors.ts";
+import { Queue, queued } from "./queued-session.ts";
 import { RuntimeSession } from "./runtime-session.ts";
 import type { Session, SessionOptions } from "./session.ts";
 
@@ -43,6 +44,9 @@ function start(threads: number | undefined, wasmFolder: string | undefined): voi
   }
 }
 
+/** The page's graphics processor. */
+const device = new Queue();
+
 export async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
   const { provider = "wasm", threads, memoryPattern = false, arena = true, spinning = true, profilePrefix, wasmFolder } = options;
   if (profilePrefix !== undefined) throw new ConfigError("profilePrefix", "profiles are files, which a page cannot write. Profile in Node.");
@@ -60,7 +64,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       graphOptimizationLevel: "all",
       logSeverityLevel: 3,
     });
-    return new RuntimeSession(session, ort.Tensor, { fillsFetches: false });
+    const running = new RuntimeSession(session, ort.Tensor, { fillsFetches: false });
+    return provider === "webgpu" ? queued(running, device) : running;
   } catch (error) {
     if (/no available backend|adapter/i.test(String(error))) {
       throw providerError(provider, "Check that the runtime's .wasm files are served, and say where with wasmFolder.", error);

@@ -95,7 +95,7 @@ test.each(Object.entries(reductions))("%s: value against a loop, and gradient, o
       expect(got!.dims).toEqual(shape.flatMap((length, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [length])));
       const groups = new Map<string, number[]>();
       numbers(x).forEach((value, flat) => {
-        const place = shape.map((length, axis) => Math.floor(flat / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % length);
+        const place = shape.map((length, axis) => Math.floor(flat / shape.slice(axis + 1).reduce<number>((a, b) => a * b, 1)) % length);
         const key = place.filter((__, axis) => !axes.includes(axis)).join();
         groups.set(key, [...(groups.get(key) ?? []), value]);
       });

@@ -6,20 +6,22 @@ import { addDims, dim, divideDims, equalDims, evaluateDim, floorDivideDim, forma
 const names = ["batch", "time", "heads"];
 const sizes = fc.record({ batch: fc.nat(20), time: fc.nat(20), heads: fc.nat(20) }).map((record) => new Map(Object.entries(record)));
 
+type Sizes = ReadonlyMap<string, number>;
+
 interface Expression {
   readonly dim: Dim;
-  readonly value: (sizes: ReadonlyMap<string, number>) => number;
+  readonly value: (sizes: Sizes) => number;
 }
 
 const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
   expression: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
     fc.integer({ min: -5, max: 9 }).map((value) => ({ dim: value, value: () => value })),
-    fc.constantFrom(...names).map((name) => ({ dim: dim(name), value: (given: ReadonlyMap<string, number>) => given.get(name)! })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: addDims(a.dim, b.dim), value: (given) => a.value(given) + b.value(given) })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: subDims(a.dim, b.dim), value: (given) => a.value(given) - b.value(given) })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: mulDims(a.dim, b.dim), value: (given) => a.value(given) * b.value(given) })),
-    fc.tuple(tie("expression"), fc.integer({ min: 1, max: 5 })).map(([a, by]) => ({ dim: floorDivideDim(a.dim, by), value: (given) => Math.floor(a.value(given) / by) })),
+    fc.constantFrom(...names).map((name) => ({ dim: dim(name), value: (given: Sizes) => given.get(name)! })),
+    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: addDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) + b.value(given) })),
+    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: subDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) - b.value(given) })),
+    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: mulDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) * b.value(given) })),
+    fc.tuple(tie("expression"), fc.integer({ min: 1, max: 5 })).map(([a, by]) => ({ dim: floorDivideDim(a.dim, by), value: (given: Sizes) => Math.floor(a.value(given) / by) })),
   ),
 }));
 

@@ -73,7 +73,7 @@ export async function expectGradient(
       const direction = directions[i];
       if (direction === undefined) return value;
       const data = (value.data as Float64Array).map((v, at) => v + sign * step * (direction.data[at] as number));
-      return { ...value, data } as HostTensor;
+      return { ...value, data };
     });
   const lossAt = async (sign: number): Promise<number> => numbers((await evaluate([...inputs, weight], [...moved(sign), w], [loss]))[0]!)[0]!;
   const numeric = ((await lossAt(1)) - (await lossAt(-1))) / (2 * step);

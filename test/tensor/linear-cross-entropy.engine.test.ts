@@ -56,8 +56,8 @@ for (const smoothing of [0, 0.1]) {
       return expectGradient(
         [x!, table!, bias!, weights!, labels!],
         (a, b, c, w, ids) => {
-          const { loss } = t.linearCrossEntropy(a!, b!, ids!, { smoothing, bias: withBias ? c : undefined });
-          const [dx, dTable] = t.gradients(t.sum(t.mul(t.sin(loss), w!)), [a!, b!]);
+          const { loss } = t.linearCrossEntropy(a, b, ids, { smoothing, bias: withBias ? c : undefined });
+          const [dx, dTable] = t.gradients(t.sum(t.mul(t.sin(loss), w)), [a, b]);
           return t.concat([dx!, dTable!], 0);
         },
         { seed: 5, within: 1e-5 },

@@ -37,11 +37,15 @@ function serve(folder: string, isolated: boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://page").pathname);
     const headers = { ...(isolated && { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }) };
-    if (path === "/") return void response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(html);
     const file = join(folder, path);
-    if (!existsSync(file) || !statSync(file).isFile()) return void response.writeHead(404, headers).end();
-    response.writeHead(200, { ...headers, "Content-Type": types[extname(file)] ?? "application/octet-stream" });
-    createReadStream(file).pipe(response);
+    if (path === "/") {
+      response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(html);
+    } else if (existsSync(file) && statSync(file).isFile()) {
+      response.writeHead(200, { ...headers, "Content-Type": types[extname(file)] ?? "application/octet-stream" });
+      createReadStream(file).pipe(response);
+    } else {
+      response.writeHead(404, headers).end();
+    }
   });
   return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
 }
