@@ -26,6 +26,6 @@ export function chooseAlphabet(counts: ReadonlyMap<string, number>, coverage: nu
   return kept.sort(codePointOrder);
 }
 
-export function codePointOrder(a: string, b: string): number {
+function codePointOrder(a: string, b: string): number {
   return a.codePointAt(0)! - b.codePointAt(0)!;
 }

@@ -253,7 +253,7 @@ test.each([
     'tensor "w": dims [3] want 3 elements, the data has 2',
   ],
   [
-    [["w", { dtype: "float32", dims: [2], data: new Float64Array(2) as never }]],
+    [["w", { dtype: "float32", dims: [2], data: new Float64Array(2) }]],
     'tensor "w": float32 takes 4 bytes an element, the data array has 8',
   ],
 ] as [[string, HostTensor][], string][])("tensors that cannot be written are refused: %#", (tensors, message) => {

@@ -12,7 +12,7 @@ const applySize = operation<{ readonly size: Dim }>({
 });
 
 /** A size as a float of shape [1]. */
-export function sizeAsTensor(size: Dim, like: Tensor): Tensor {
+function sizeAsTensor(size: Dim, like: Tensor): Tensor {
   return cast(applySize([], { size })[0]!, like.dtype);
 }
 
