@@ -11,6 +11,7 @@ export { normal, ones, xavierUniform, zeros, type Initializer } from "./initiali
 export { Linear, type LinearOptions } from "./linear.ts";
 export { initialize, Module, namedParameters, Parameter, parameterInputs, type ParameterOptions } from "./module.ts";
 export { LayerNorm } from "./norms/layer-norm.ts";
+export { RmsNorm } from "./norms/rms-norm.ts";
 export { PostNorm, PreNorm, Residual, type Norm } from "./norms/residual.ts";
 export { AddPositions, ConcatenatePositions, type PositionCombination } from "./position/combine.ts";
 export { LearnedPositions, SinusoidalPositions, sinusoidalTable, type PositionTable, type SinusoidalOptions } from "./position/table.ts";

@@ -1,6 +1,7 @@
 // Where operations write their ONNX form: nodes, constants and shapes, each written once however often it is asked for.
 import { hostTensor, ShapeError, type DType, type HostTensor } from "../base/index.ts";
 import type { OnnxAttribute, OnnxNode } from "../formats/index.ts";
+import { scalarValue } from "./scalar-value.ts";
 import { equalShapes, quotientOf, SymbolicDim, type Dim, type Shape } from "./dim.ts";
 
 /** Element type numbers of ONNX's TensorProto.DataType. */
@@ -84,7 +85,7 @@ export class Emitter {
   readonly #large = new Map<HostTensor, string>();
 
   scalar(value: number, dtype: DType): string {
-    return this.constant(hostTensor(dtype, [], [value]));
+    return this.constant(scalarValue(value, dtype));
   }
 
   /** A 1-D int64 constant, as axes and shapes are written. */

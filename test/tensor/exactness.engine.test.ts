@@ -1,6 +1,8 @@
 // Values where the plain formula would fail: tiny and huge arguments, negative whole numbers, infinities.
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hostTensor } from "../../src/base/index.ts";
+import { float32FromBfloat16, float32FromFloat16 } from "../../src/formats/index.ts";
 import * as t from "../../src/tensor/index.ts";
 import { applyTo, numbers } from "./evaluate.ts";
 
@@ -80,4 +82,40 @@ test("moving and ordering by hand", async () => {
   expect(numbers(await applyTo([hostTensor("int32", [3], [2, 0, 5])], (ids) => t.oneHot(ids, 3)))).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 0]);
   expect(numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.lowerTriangle(value)))).toEqual([1, 0, 3, 4]);
   expect(numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.upperTriangle(value, 1)))).toEqual([0, 2, 0, 0]);
+});
+
+describe("numbers as 16-bit floats", () => {
+  const bitsOf = (value: number, dtype: "float16" | "bfloat16"): Uint16Array => t.constantValue(t.scalar(value, dtype))!.data as Uint16Array;
+  const back = { float16: float32FromFloat16, bfloat16: float32FromBfloat16 };
+
+  test("every number that they hold comes back", () => {
+    const wrong: string[] = [];
+    for (const dtype of ["float16", "bfloat16"] as const) {
+      const values = back[dtype](Uint16Array.from({ length: 65536 }, (_, bits) => bits));
+      values.forEach((value, bits) => {
+        if (!Number.isNaN(value) && bitsOf(value, dtype)[0] !== bits) wrong.push(`${dtype} ${value}`);
+      });
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("others go to the nearest", () => {
+    const valueOf = (bits: number): number => float32FromFloat16(Uint16Array.of(bits))[0]!;
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 65504, noNaN: true }), (value) => {
+        const bits = bitsOf(value, "float16")[0]!;
+        const off = (other: number): number => Math.abs(valueOf(other) - value);
+        expect([bits - 1, bits + 1].filter((other) => other >= 0 && other < 0x7c00).every((other) => off(bits) <= off(other))).toBe(true);
+        expect(bitsOf(-value, "float16")[0]).toBe(bits | 0x8000);
+      }),
+      { numRuns: 1000 },
+    );
+    expect([65519, 65520, -1e9, NaN, 1e-9, -0].map((value) => bitsOf(value, "float16")[0])).toEqual([0x7bff, 0x7c00, 0xfc00, 0x7e00, 0, 0x8000]);
+  });
+
+  test("the runtime reads them as the numbers they are", async () => {
+    const x = { dtype: "float16", dims: [2], data: Uint16Array.of(0x3c00, 0xc000) } as const; // 1, −2
+    const half = await applyTo([x], (value) => t.cast(t.mul(value, 0.5), "float32"));
+    expect(numbers(half)).toEqual([0.5, -1]);
+  });
 });

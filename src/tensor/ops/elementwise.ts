@@ -1,8 +1,9 @@
 // Operations on each element alone, with broadcasting: arithmetic, functions of one variable, comparison, choice, cast.
-import { hostTensor, type DType } from "../../base/index.ts";
+import type { DType } from "../../base/index.ts";
 import { broadcast } from "../broadcast.ts";
 import type { Emitter } from "../emitter.ts";
 import { constant, isFloat, operation, shapeError, Tensor, wantFloats, wantNumbers, type Sample, type TensorType } from "../graph.ts";
+import { scalarValue } from "../scalar-value.ts";
 import { sumTo } from "./layout.ts";
 
 /** A tensor, or a number that takes its partner's dtype. */
@@ -10,7 +11,7 @@ export type Operand = Tensor | number;
 
 /** A constant of rank 0. */
 export function scalar(value: number, dtype: DType = "float32"): Tensor {
-  return constant(hostTensor(dtype, [], [value]));
+  return constant(scalarValue(value, dtype));
 }
 
 /** Ones of rank 0 broadcast for free, which is how gradients start. */
