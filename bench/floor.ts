@@ -1,7 +1,13 @@
 // The floor under a piece of work: the time of its matrix products alone, one after the other in ONNX Runtime.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { RandomStream, randomKey, type HostTensor } from "../src/base/index.ts";
-import { encodeOnnx, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxValue } from "../src/formats/index.ts";
+import {
+  encodeOnnx,
+  type OnnxInitializer,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValue,
+} from "../src/formats/index.ts";
 import type { MatrixProduct } from "./products.ts";
 import type { Side } from "./rounds.ts";
 
@@ -23,7 +29,9 @@ export class Floor implements Side {
   static async of(products: readonly MatrixProduct[], threads: number): Promise<Floor> {
     const arrays = new ArrayPool();
     const operands = products.map((product) => {
-      const [a, b] = operandDims(product).map((dims) => ({ dtype: "float32", dims, data: arrays.ofLength(dims) }) as const);
+      const [a, b] = operandDims(product).map(
+        (dims) => ({ dtype: "float32", dims, data: arrays.ofLength(dims) }) as const,
+      );
       return { a: a!, b: b! };
     });
     const session = await InferenceSession.create(encodeOnnx(productsModel(products, operands)), {
@@ -71,7 +79,10 @@ function operandDims({ batch, rows, inner, columns, transposeA, transposeB }: Ma
  * Every product as often as it occurs, in one graph. What comes out is each product's shape, not the product: the binding
  * copies every output, and a copy of the logits would take longer than making them.
  */
-function productsModel(products: readonly MatrixProduct[], operands: readonly { a: HostTensor; b: HostTensor }[]): OnnxModel {
+function productsModel(
+  products: readonly MatrixProduct[],
+  operands: readonly { a: HostTensor; b: HostTensor }[],
+): OnnxModel {
   const inputs: OnnxValue[] = [];
   const initializers: OnnxInitializer[] = [];
   const nodes: OnnxNode[] = [];

@@ -53,7 +53,14 @@ export async function trainingCase(
     },
     products: () => {
       const program = trainingProgram(parameters, teacherForcing(model, { labelSmoothing }));
-      return productsOf(program, new Map([["batch", batch], ["sourceTime", time], ["targetLength", time + 1]]));
+      return productsOf(
+        program,
+        new Map([
+          ["batch", batch],
+          ["sourceTime", time],
+          ["targetLength", time + 1],
+        ]),
+      );
     },
     dispose: () => learner.dispose(),
   };
@@ -79,11 +86,21 @@ export async function decodingCase(
 
 /** Sinusoidal positions, post-norm, one table for all: as the opponent's model. */
 function modelOf({ vocabulary, ...sizes }: ModelSizes, dropout: number): Transformer {
-  return new Transformer({ ...sizes, vocabularySize: vocabulary, dropout, attentionDropout: dropout, activationDropout: dropout });
+  return new Transformer({
+    ...sizes,
+    vocabularySize: vocabulary,
+    dropout,
+    attentionDropout: dropout,
+    activationDropout: dropout,
+  });
 }
 
 /** Ids without padding. */
 function randomIds(rows: number, time: number, vocabulary: number): HostTensor<"int32"> {
   const random = new RandomStream(randomKey(1, rows, time));
-  return hostTensor("int32", [rows, time], Int32Array.from({ length: rows * time }, () => 4 + random.integer(vocabulary - 4)));
+  return hostTensor(
+    "int32",
+    [rows, time],
+    Int32Array.from({ length: rows * time }, () => 4 + random.integer(vocabulary - 4)),
+  );
 }

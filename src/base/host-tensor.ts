@@ -1,6 +1,16 @@
 // An array that lies in the host's memory: element type, sizes, values in row-major order.
 
-export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int8" | "uint8" | "int32" | "uint32" | "int64" | "bool";
+export type DType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "int8"
+  | "uint8"
+  | "int32"
+  | "uint32"
+  | "int64"
+  | "bool";
 
 interface ArrayOf {
   float32: Float32Array;
@@ -54,14 +64,24 @@ export function allocate<D extends DType>(dtype: D, count: number): ArrayOf[D] {
 }
 
 /** A view of `count` elements over existing memory, at a byte offset that suits the dtype. */
-export function viewOver<D extends DType>(dtype: D, buffer: ArrayBufferLike, byteOffset: number, count: number): ArrayOf[D] {
+export function viewOver<D extends DType>(
+  dtype: D,
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  count: number,
+): ArrayOf[D] {
   return new constructors[dtype](buffer as ArrayBuffer, byteOffset, count) as ArrayOf[D];
 }
 
 /** A host tensor from values; the element count must fit the dims. */
-export function hostTensor<D extends DType>(dtype: D, dims: readonly number[], values: ArrayOf[D] | readonly number[]): HostTensor<D> {
+export function hostTensor<D extends DType>(
+  dtype: D,
+  dims: readonly number[],
+  values: ArrayOf[D] | readonly number[],
+): HostTensor<D> {
   const count = elementCount(dims);
-  if (values.length !== count) throw new RangeError(`hostTensor: dims [${dims.join(", ")}] want ${count} values, got ${values.length}`);
+  if (values.length !== count)
+    throw new RangeError(`hostTensor: dims [${dims.join(", ")}] want ${count} values, got ${values.length}`);
   const data = allocate(dtype, count);
   if (Array.isArray(values)) {
     for (let i = 0; i < count; i++) data[i] = dtype === "int64" ? BigInt(values[i]) : values[i];

@@ -4,7 +4,15 @@ import { CandidateSource } from "./candidates.ts";
 import { Extensions, Frontier } from "./frontier.ts";
 import { NBest, type EarlyStopping } from "./n-best.ts";
 import { minimumTokens } from "./processors/length.ts";
-import { checkCount, checkLengths, checkSignal, endsOf, promptsOf, type Hypothesis, type SearchOptions } from "./search.ts";
+import {
+  checkCount,
+  checkLengths,
+  checkSignal,
+  endsOf,
+  promptsOf,
+  type Hypothesis,
+  type SearchOptions,
+} from "./search.ts";
 import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
@@ -52,7 +60,10 @@ export async function beamSearch(
   const trellis = new Trellis(prompts);
   const frontier = new Frontier(trellis, prompts, beams);
   const lists = prompts.map(() => new NBest({ size: beams, lengthPenalty, earlyStopping, maxTokens }));
-  const source = new CandidateSource(stepper, minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors);
+  const source = new CandidateSource(
+    stepper,
+    minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors,
+  );
   // So many that `beams` rows open even if every beam offers every END.
   const candidatesKept = Math.max(2, 1 + ends.length) * beams;
   const best = new Extensions(candidatesKept, beams);

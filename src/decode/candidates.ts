@@ -31,7 +31,10 @@ export class CandidateSource {
 
   constructor(stepper: Stepper, processors: readonly ScoreProcessor[], scale: Scale = "logProbabilities") {
     if (scale === "logits" && stepper.logits === undefined) {
-      throw new ConfigError("scale", "this model shows its log-probabilities but not its logits. Use scale \"logProbabilities\".");
+      throw new ConfigError(
+        "scale",
+        'this model shows its log-probabilities but not its logits. Use scale "logProbabilities".',
+      );
     }
     this.#stepper = stepper;
     this.#processors = processors;
@@ -235,7 +238,8 @@ function bestOfRow(scores: Float32Array, into: Candidates, row: number): number 
 function checkCandidates({ count, logProbabilities }: Candidates, step: Step, stepIndex: number, rows: number): void {
   for (let row = 0; row < rows; row++) {
     // The best of a softmax is finite; the ones after it may be −Infinity where the model itself rules tokens out.
-    if (!Number.isFinite(logProbabilities[row * count])) refuseScores(step, stepIndex, row, logProbabilities[row * count]!);
+    if (!Number.isFinite(logProbabilities[row * count]))
+      refuseScores(step, stepIndex, row, logProbabilities[row * count]!);
     for (let i = row * count; i < (row + 1) * count; i++) {
       if (!(logProbabilities[i]! < Infinity)) refuseScores(step, stepIndex, row, logProbabilities[i]!);
     }

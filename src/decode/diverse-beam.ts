@@ -63,7 +63,10 @@ export async function diverseBeamSearch(
     () => new NBest({ size, lengthPenalty, earlyStopping, maxTokens }),
   );
   const isDone = new Uint8Array(lists.length);
-  const source = new CandidateSource(stepper, minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors);
+  const source = new CandidateSource(
+    stepper,
+    minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors,
+  );
   const candidatesKept = Math.min(Math.max(2, 1 + ends.length) * size, vocabularySize);
   const best = new Extensions(Math.max(2, 1 + ends.length) * size, size);
   const scratch = new Float32Array(vocabularySize);
@@ -114,5 +117,7 @@ export async function diverseBeamSearch(
     }
     frontier.advance(alive);
   }
-  return prompts.map((_, sentence) => NBest.best(lists.slice(sentence * groups, (sentence + 1) * groups), nbest, trellis));
+  return prompts.map((_, sentence) =>
+    NBest.best(lists.slice(sentence * groups, (sentence + 1) * groups), nbest, trellis),
+  );
 }

@@ -141,18 +141,23 @@ export async function generate(
     ...(signal === undefined ? {} : { signal }),
   };
   // Without beams that library lets processors act on raw scores; only the repetition penalties tell the difference.
-  const scale = config.repetition_penalty !== 1 || config.encoder_repetition_penalty !== 1 ? "logits" : "logProbabilities";
+  const scale =
+    config.repetition_penalty !== 1 || config.encoder_repetition_penalty !== 1 ? "logits" : "logProbabilities";
 
   if (config.num_beams === 1) {
     if (config.num_return_sequences !== 1) {
-      throw new ConfigError("num_return_sequences", "more than one needs num_beams; to sample several, repeat the sentence.");
+      throw new ConfigError(
+        "num_return_sequences",
+        "more than one needs num_beams; to sample several, repeat the sentence.",
+      );
     }
     const outputs = config.do_sample
       ? await sample(stepper, { ...common, scale, seed, processors: [...processors, ...filtersOf(config)] })
       : await greedySearch(stepper, { ...common, scale });
     return outputs.map((hypothesis) => [hypothesis]);
   }
-  if (config.do_sample) throw new ConfigError("do_sample", "sampling within a beam is not offered. Set num_beams to 1.");
+  if (config.do_sample)
+    throw new ConfigError("do_sample", "sampling within a beam is not offered. Set num_beams to 1.");
   const beamOptions = {
     ...common,
     beams: config.num_beams,
@@ -178,7 +183,8 @@ function complete(given: Readonly<Record<string, unknown>>): GenerationConfig {
     }
     if (value === undefined || value === null) continue;
     const standard = defaults[key as keyof GenerationConfig];
-    const isFlag = key === "early_stopping" ? value === "never" || typeof value === "boolean" : typeof value === typeof standard;
+    const isFlag =
+      key === "early_stopping" ? value === "never" || typeof value === "boolean" : typeof value === typeof standard;
     if (standard !== null && !isFlag) {
       throw new ConfigError(key, `expected a ${typeof standard}, got ${JSON.stringify(value)}.`);
     }
@@ -205,7 +211,10 @@ interface Surroundings {
   readonly sources: readonly (readonly number[])[] | undefined;
 }
 
-function processorsOf(config: GenerationConfig, { promptLength, maxTokens, ends, sources }: Surroundings): ScoreProcessor[] {
+function processorsOf(
+  config: GenerationConfig,
+  { promptLength, maxTokens, ends, sources }: Surroundings,
+): ScoreProcessor[] {
   const list: ScoreProcessor[] = [];
   const needed = (key: string): readonly (readonly number[])[] => {
     if (sources === undefined) throw new ConfigError(key, "needs the source sentences. Give `sources`.");

@@ -71,6 +71,11 @@ export class NBest {
       .reverse()
       .sort((a, b) => b.score - a.score)
       .slice(0, count)
-      .map(({ node, score, logProbability, finished }) => ({ tokens: trellis.read(node), score, logProbability, finished }));
+      .map(({ node, score, logProbability, finished }) => ({
+        tokens: trellis.read(node),
+        score,
+        logProbability,
+        finished,
+      }));
   }
 }

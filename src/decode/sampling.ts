@@ -25,7 +25,10 @@ export interface SampleOptions extends SingleSearchOptions {
 export function sample(stepper: Stepper, options: SampleOptions): Promise<Hypothesis[]> {
   const { end, minTokens = 0, processors = [], seed, scale = "logProbabilities" } = options;
   if (typeof seed !== "number" && seed.length !== stepper.sentences) {
-    throw new ConfigError("seed", `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence, or a single one.`);
+    throw new ConfigError(
+      "seed",
+      `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence, or a single one.`,
+    );
   }
   const ends = endsOf(stepper, end);
   const all = minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors;
@@ -41,7 +44,8 @@ export function sample(stepper: Stepper, options: SampleOptions): Promise<Hypoth
     for (const [row, sentence] of step.sentences.entries()) {
       const scoresOfRow = scores.subarray(row * vocabularySize, (row + 1) * vocabularySize);
       source.process(scoresOfRow, prefixOf(row)!, row, step, stepIndex);
-      const key = typeof seed === "number" ? randomKey(seed, sentence, stepIndex) : randomKey(seed[sentence]!, stepIndex);
+      const key =
+        typeof seed === "number" ? randomKey(seed, sentence, stepIndex) : randomKey(seed[sentence]!, stepIndex);
       const total = logSumExp(scoresOfRow);
       if (!(total < Infinity)) refuseScores(step, stepIndex, row, total);
       const token = draw(scoresOfRow, total, new RandomStream(key).uniform());

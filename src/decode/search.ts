@@ -54,7 +54,10 @@ export function normalised(logProbability: number, generated: number, lengthPena
 export function promptsOf(stepper: Stepper, start: SearchOptions["start"]): readonly (readonly number[])[] {
   const prompts = typeof start === "number" ? new Array<readonly number[]>(stepper.sentences).fill([start]) : start;
   if (prompts.length !== stepper.sentences) {
-    throw new ConfigError("start", `${prompts.length} lists of tokens for ${stepper.sentences} sentences. Give one list a sentence.`);
+    throw new ConfigError(
+      "start",
+      `${prompts.length} lists of tokens for ${stepper.sentences} sentences. Give one list a sentence.`,
+    );
   }
   for (const [sentence, prompt] of prompts.entries()) {
     if (prompt.length === 0) {
@@ -88,7 +91,10 @@ export function checkLengths(maxTokens: number, minTokens: number): void {
   checkCount("maxTokens", maxTokens, 1);
   checkCount("minTokens", minTokens, 0);
   if (minTokens > maxTokens) {
-    throw new ConfigError("minTokens", `${minTokens} tokens at least cannot be had with maxTokens ${maxTokens}. Raise maxTokens.`);
+    throw new ConfigError(
+      "minTokens",
+      `${minTokens} tokens at least cannot be had with maxTokens ${maxTokens}. Raise maxTokens.`,
+    );
   }
 }
 

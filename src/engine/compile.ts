@@ -1,7 +1,19 @@
 // Program → something that runs: lowered, encoded, handed to the runtime, with every feed checked before a run.
 import { ConfigError, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
 import { encodeOnnx } from "../formats/index.ts";
-import { evaluateDim, formatShape, isName, lower, namesOf, SymbolicDim, usedInputs, type LowerOptions, type Program, type Tensor } from "../tensor/index.ts";
+import {
+  evaluateDim,
+  formatShape,
+  isName,
+  lower,
+  namesOf,
+  programNodes,
+  SymbolicDim,
+  usedInputs,
+  type LowerOptions,
+  type Program,
+  type Tensor,
+} from "../tensor/index.ts";
 import { createSession } from "#session";
 import { describeFeeds, EngineError } from "./errors.ts";
 import type { Session, SessionOptions } from "./session.ts";
@@ -19,8 +31,10 @@ export type Feeds = Readonly<Record<string, HostTensor>>;
  */
 export async function compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
   const bytes = encodeOnnx(lower(program, options));
+  const isDouble = programNodes(program).some(({ outputs }) => outputs.some(({ dtype }) => dtype === "float64"));
   try {
-    return new Executable(program, await createSession(bytes, options), options.frozen);
+    const session = await createSession(bytes, { optimization: isDouble ? "basic" : "all", ...options });
+    return new Executable(program, session, options.frozen);
   } catch (error) {
     // An option that cannot be honoured speaks for itself.
     if (error instanceof ConfigError) throw error;
@@ -44,7 +58,8 @@ export class Executable {
     const names = new Set(sizes.flatMap(({ dim }) => (isName(dim) ? [String(dim)] : [])));
     for (const { dim, input } of sizes) {
       // Where a name stands on no input alone, as in a lone [time + 1], any size will do.
-      if (dim instanceof SymbolicDim && !isName(dim) && namesOf(dim).every((name) => names.has(name))) this.#derived.set(dim.key, { dim, input });
+      if (dim instanceof SymbolicDim && !isName(dim) && namesOf(dim).every((name) => names.has(name)))
+        this.#derived.set(dim.key, { dim, input });
     }
   }
 
@@ -58,7 +73,10 @@ export class Executable {
    * an error. An output named in `into` is written there; without `outputs` all are computed and returned.
    * What the runtime refuses, such as an id beyond its table, is an EngineError with the sizes of the run.
    */
-  async run(feeds: Feeds, { into = {}, outputs = Object.keys(this.program.outputs) }: { into?: Feeds; outputs?: readonly string[] } = {}): Promise<Record<string, HostTensor>> {
+  async run(
+    feeds: Feeds,
+    { into = {}, outputs = Object.keys(this.program.outputs) }: { into?: Feeds; outputs?: readonly string[] } = {},
+  ): Promise<Record<string, HostTensor>> {
     const given = new Map<string, HostTensor>();
     const sizes = new Map<string, number>();
     for (const [name, host] of Object.entries(feeds)) {
@@ -67,7 +85,9 @@ export class Executable {
         this.#check(name, wanted, host, sizes);
         given.set(name, host);
       } else if (!(name in this.program.inputs)) {
-        throw new ShapeError(`${this.program.name}: there is no input "${name}"; inputs are ${this.inputNames.slice(0, 8).join(", ")} …`);
+        throw new ShapeError(
+          `${this.program.name}: there is no input "${name}"; inputs are ${this.inputNames.slice(0, 8).join(", ")} …`,
+        );
       }
     }
     if (given.size !== this.#inputs.size) {
@@ -84,7 +104,8 @@ export class Executable {
     try {
       return Object.fromEntries(await this.#session.run(given, fetches));
     } catch (error) {
-      const isVarying = (name: string): boolean => this.#inputs.get(name)!.shape.some((size) => size instanceof SymbolicDim);
+      const isVarying = (name: string): boolean =>
+        this.#inputs.get(name)!.shape.some((size) => size instanceof SymbolicDim);
       throw new EngineError(this.program.name, `a run with ${describeFeeds(given, isVarying)} failed`, error);
     }
   }
@@ -96,7 +117,9 @@ export class Executable {
       if (size === undefined) continue;
       const expected = evaluateDim(size.dim, sizes);
       if (expected !== got) {
-        throw new ShapeError(`${this.program.name}: input "${size.input}" is [${given.get(size.input)!.dims.join(", ")}], where ${key} is ${expected}, not ${got}`);
+        throw new ShapeError(
+          `${this.program.name}: input "${size.input}" is [${given.get(size.input)!.dims.join(", ")}], where ${key} is ${expected}, not ${got}`,
+        );
       }
     }
   }

@@ -32,7 +32,10 @@ export function describeFeeds(feeds: ReadonlyMap<string, HostTensor>, isVarying:
 
 /** A provider that is not there: which one, what would bring it, and what the runtime said. */
 export function providerError(provider: string, remedy: string, cause: unknown): ConfigError {
-  const error = new ConfigError("provider", `"${provider}" cannot be used here. ${remedy} The runtime says: ${messageOf(cause)}`);
+  const error = new ConfigError(
+    "provider",
+    `"${provider}" cannot be used here. ${remedy} The runtime says: ${messageOf(cause)}`,
+  );
   error.cause = cause;
   return error;
 }

@@ -3,6 +3,14 @@ export { compile, Executable, type CompileOptions, type Feeds } from "./compile.
 export { EngineError } from "./errors.ts";
 export { FlatMemory, paddedCount, type RegionOptions } from "./memory/flat-memory.ts";
 export { RandomBytes, type RandomArray } from "./memory/random-bytes.ts";
-export { formatProfile, summariseProfile, type Profile, type ProfileEvent, type ProfileRow, type ProfileTable, type ProfileTrace } from "./profile.ts";
+export {
+  formatProfile,
+  summariseProfile,
+  type Profile,
+  type ProfileEvent,
+  type ProfileRow,
+  type ProfileTable,
+  type ProfileTrace,
+} from "./profile.ts";
 export { type Session, type SessionOptions } from "./session.ts";
 export { defaultThreads, runtimeVersion } from "#session";

@@ -18,8 +18,13 @@ export interface ProfileOptions extends Omit<CompileOptions, "profilePrefix"> {
  * const { table, trace } = await profile(program, feeds, { runs: 10 });
  * await writeFile("step.trace.json", JSON.stringify(trace)); // open in ui.perfetto.dev
  */
-export async function profile(program: Program, feeds: Feeds, { runs = 5, ...options }: ProfileOptions = {}): Promise<Profile> {
-  if (!Number.isInteger(runs) || runs < 1) throw new RangeError(`profile: runs must be a whole number of at least 1, got ${runs}`);
+export async function profile(
+  program: Program,
+  feeds: Feeds,
+  { runs = 5, ...options }: ProfileOptions = {},
+): Promise<Profile> {
+  if (!Number.isInteger(runs) || runs < 1)
+    throw new RangeError(`profile: runs must be a whole number of at least 1, got ${runs}`);
   const folder = await mkdtemp(join(tmpdir(), "heddle-profile-"));
   try {
     const executable = await compile(program, { ...options, profilePrefix: join(folder, "run") });

@@ -47,7 +47,10 @@ export interface Profile {
 
 /** Makes table and trace of a program's profile; the first run is left out, as it allocates what the others find. */
 export function summariseProfile(program: string, events: readonly ProfileEvent[]): Profile {
-  const runs = events.filter(({ name }) => name === "model_run").sort((a, b) => a.ts - b.ts).slice(1);
+  const runs = events
+    .filter(({ name }) => name === "model_run")
+    .sort((a, b) => a.ts - b.ts)
+    .slice(1);
   const start = runs[0]?.ts ?? Infinity;
   const kernels = events.filter(({ cat, ts }) => cat === "Node" && ts >= start);
   return { table: tableOf(kernels, runs), trace: traceOf(program, [...runs, ...kernels]) };
@@ -58,10 +61,25 @@ function tableOf(kernels: readonly ProfileEvent[], runs: readonly ProfileEvent[]
   const operationsMs = milliseconds(kernels, runs.length);
   const rows = [...byOp].map(([op, events]) => {
     const ms = milliseconds(events, runs.length);
-    const shapes = [...grouped(events, inputShapes)].map(([shape, same]) => ({ shape, count: same.length / runs.length, ms: milliseconds(same, runs.length) }));
-    return { op, count: events.length / runs.length, ms, share: ms / operationsMs, shapes: shapes.sort((a, b) => b.ms - a.ms) };
+    const shapes = [...grouped(events, inputShapes)].map(([shape, same]) => ({
+      shape,
+      count: same.length / runs.length,
+      ms: milliseconds(same, runs.length),
+    }));
+    return {
+      op,
+      count: events.length / runs.length,
+      ms,
+      share: ms / operationsMs,
+      shapes: shapes.sort((a, b) => b.ms - a.ms),
+    };
   });
-  return { rows: rows.sort((a, b) => b.ms - a.ms), runs: runs.length, runMs: milliseconds(runs, runs.length), operationsMs };
+  return {
+    rows: rows.sort((a, b) => b.ms - a.ms),
+    runs: runs.length,
+    runMs: milliseconds(runs, runs.length),
+    operationsMs,
+  };
 }
 
 function grouped(events: readonly ProfileEvent[], keyOf: (event: ProfileEvent) => string): Map<string, ProfileEvent[]> {
@@ -82,13 +100,21 @@ function traceOf(program: string, events: readonly ProfileEvent[]): ProfileTrace
   const renamed = events.map((event) => {
     const isRun = event.cat !== "Node";
     // The name of the graph's node stays with it: with it the event can be led back to where it was traced.
-    const args = isRun ? {} : { node: event.name.replace(/_kernel_time$/, ""), inputs: inputShapes(event), outputs: shapesOf(event.args.output_type_shape), provider: event.args.provider };
+    const args = isRun
+      ? {}
+      : {
+          node: event.name.replace(/_kernel_time$/, ""),
+          inputs: inputShapes(event),
+          outputs: shapesOf(event.args.output_type_shape),
+          provider: event.args.provider,
+        };
     return { ...event, name: isRun ? program : `${operatorOf(event)} ${shapesOf(event.args.output_type_shape)}`, args };
   });
   return { traceEvents: [name, ...renamed] };
 }
 
-const milliseconds = (events: readonly ProfileEvent[], runs: number): number => events.reduce((sum, { dur }) => sum + dur, 0) / 1000 / runs;
+const milliseconds = (events: readonly ProfileEvent[], runs: number): number =>
+  events.reduce((sum, { dur }) => sum + dur, 0) / 1000 / runs;
 
 const operatorOf = ({ args }: ProfileEvent): string => String(args.op_name);
 
@@ -97,7 +123,13 @@ const inputShapes = ({ args }: ProfileEvent): string => shapesOf(args.input_type
 /** The runtime lists shapes as [{ float: [2, 3] }, …]. */
 function shapesOf(list: unknown): string {
   if (!Array.isArray(list)) return "";
-  return list.map((typed) => Object.values(typed as Record<string, readonly number[]>).map((dims) => `[${dims.join(", ")}]`).join()).join(" ");
+  return list
+    .map((typed) =>
+      Object.values(typed as Record<string, readonly number[]>)
+        .map((dims) => `[${dims.join(", ")}]`)
+        .join(),
+    )
+    .join(" ");
 }
 
 /**
@@ -106,7 +138,10 @@ function shapesOf(list: unknown): string {
  * const { table } = await profile(program, feeds);
  * process.stdout.write(formatProfile(table));
  */
-export function formatProfile({ rows, runs, runMs, operationsMs }: ProfileTable, { shapes = 2 }: { shapes?: number } = {}): string {
+export function formatProfile(
+  { rows, runs, runMs, operationsMs }: ProfileTable,
+  { shapes = 2 }: { shapes?: number } = {},
+): string {
   const line = (op: string, count: number, ms: number, share: string): string =>
     `${op.padEnd(44)} ${String(Math.round(count * 10) / 10).padStart(6)} ${ms.toFixed(3).padStart(10)} ${share.padStart(7)}`.trimEnd();
   const lines = rows.flatMap((row) => [

@@ -29,18 +29,29 @@ export class RuntimeSession implements Session {
     return wrapped;
   }
 
-  async run(feeds: ReadonlyMap<string, HostTensor>, fetches: ReadonlyMap<string, HostTensor | undefined>): Promise<Map<string, HostTensor>> {
+  async run(
+    feeds: ReadonlyMap<string, HostTensor>,
+    fetches: ReadonlyMap<string, HostTensor | undefined>,
+  ): Promise<Map<string, HostTensor>> {
     const given: Record<string, RuntimeTensor> = {};
     for (const [name, host] of feeds) given[name] = this.#wrap(host);
     const wanted: Record<string, RuntimeTensor | null> = {};
-    for (const [name, host] of fetches) wanted[name] = host === undefined || !this.#fillsFetches ? null : this.#wrap(host);
+    for (const [name, host] of fetches)
+      wanted[name] = host === undefined || !this.#fillsFetches ? null : this.#wrap(host);
     const results = await this.#session.run(given, wanted);
     const outputs = new Map<string, HostTensor>();
     for (const [name, host] of fetches) {
       const result = results[name]!;
       if (host !== undefined && !this.#fillsFetches) fill(name, host, result);
       // Where an array was given the runtime has filled it; its result is a copy.
-      outputs.set(name, host ?? { dtype: result.type as HostTensor["dtype"], dims: result.dims, data: result.data as HostTensor["data"] });
+      outputs.set(
+        name,
+        host ?? {
+          dtype: result.type as HostTensor["dtype"],
+          dims: result.dims,
+          data: result.data as HostTensor["data"],
+        },
+      );
     }
     return outputs;
   }
@@ -56,7 +67,9 @@ export class RuntimeSession implements Session {
 
 function fill(name: string, host: HostTensor, { data, dims }: RuntimeTensor): void {
   if (host.data.length !== data.length) {
-    throw new RangeError(`output "${name}" is [${dims.join(", ")}], and the array given for it holds ${host.data.length} values`);
+    throw new RangeError(
+      `output "${name}" is [${dims.join(", ")}], and the array given for it holds ${host.data.length} values`,
+    );
   }
   (host.data as Float32Array).set(data as Float32Array);
 }

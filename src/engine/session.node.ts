@@ -20,8 +20,18 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 export async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const { provider = "cpu", threads = defaultThreads(), memoryPattern = false, arena = true, spinning = true, profilePrefix, wasmFolder } = options;
-  if (wasmFolder !== undefined) throw new ConfigError("wasmFolder", "is for pages in a browser; Node's runtime is not WebAssembly. Leave it out.");
+  const {
+    provider = "cpu",
+    threads = defaultThreads(),
+    memoryPattern = false,
+    arena = true,
+    optimization = "all",
+    spinning = true,
+    profilePrefix,
+    wasmFolder,
+  } = options;
+  if (wasmFolder !== undefined)
+    throw new ConfigError("wasmFolder", "is for pages in a browser; Node's runtime is not WebAssembly. Leave it out.");
   try {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [provider],
@@ -30,7 +40,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       interOpNumThreads: 1,
       enableMemPattern: memoryPattern,
       enableCpuMemArena: arena,
-      graphOptimizationLevel: "all",
+      graphOptimizationLevel: optimization,
       logSeverityLevel: 3,
       extra: { session: { intra_op: { allow_spinning: spinning ? "1" : "0" } } },
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),

@@ -15,6 +15,11 @@ export interface SessionOptions {
   arena?: boolean;
   /** Whether idle threads spin while they wait; off is kinder to a shared machine and 7 to 20 % slower on a quiet one. Node only. */
   spinning?: boolean;
+  /**
+   * How far the runtime rewrites the graph. "basic" leaves out fusions; they keep factors in float32, so programs in float64
+   * take it if nothing is said, and all others "all".
+   */
+  optimization?: "all" | "basic";
   /** Files of a profile start with this path. Node only. */
   profilePrefix?: string;
   /**
@@ -29,7 +34,10 @@ export interface Session {
    * Runs the program once. A fetch that names an array has the result written into it; the others are returned.
    * The arrays of feeds and fetches are used in place.
    */
-  run(feeds: ReadonlyMap<string, HostTensor>, fetches: ReadonlyMap<string, HostTensor | undefined>): Promise<Map<string, HostTensor>>;
+  run(
+    feeds: ReadonlyMap<string, HostTensor>,
+    fetches: ReadonlyMap<string, HostTensor | undefined>,
+  ): Promise<Map<string, HostTensor>>;
   /** Stops the profile. */
   endProfiling(): void;
   dispose(): Promise<void>;

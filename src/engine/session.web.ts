@@ -37,10 +37,16 @@ function start(threads: number | undefined, wasmFolder: string | undefined): voi
     return;
   }
   if (threads !== undefined && threads !== started.threads) {
-    throw new ConfigError("threads", `the page's runtime was started with ${started.threads} and cannot change (got ${threads}). Ask for the same in every session.`);
+    throw new ConfigError(
+      "threads",
+      `the page's runtime was started with ${started.threads} and cannot change (got ${threads}). Ask for the same in every session.`,
+    );
   }
   if (wasmFolder !== undefined && wasmFolder !== started.wasmFolder) {
-    throw new ConfigError("wasmFolder", `the page's runtime was started from ${started.wasmFolder ?? "its default place"} (got ${wasmFolder}). Say the same in every session.`);
+    throw new ConfigError(
+      "wasmFolder",
+      `the page's runtime was started from ${started.wasmFolder ?? "its default place"} (got ${wasmFolder}). Say the same in every session.`,
+    );
   }
 }
 
@@ -48,12 +54,25 @@ function start(threads: number | undefined, wasmFolder: string | undefined): voi
 const device = new Queue();
 
 export async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const { provider = "wasm", threads, memoryPattern = false, arena = true, spinning = true, profilePrefix, wasmFolder } = options;
-  if (profilePrefix !== undefined) throw new ConfigError("profilePrefix", "profiles are files, which a page cannot write. Profile in Node.");
+  const {
+    provider = "wasm",
+    threads,
+    memoryPattern = false,
+    arena = true,
+    optimization = "all",
+    spinning = true,
+    profilePrefix,
+    wasmFolder,
+  } = options;
+  if (profilePrefix !== undefined)
+    throw new ConfigError("profilePrefix", "profiles are files, which a page cannot write. Profile in Node.");
   if (!spinning) throw new ConfigError("spinning", "a page's runtime cannot turn it off. Leave it out.");
   if (provider === "cuda") throw new ConfigError("provider", '"cuda" is for Node; a page has "wasm" and "webgpu".');
   if (provider === "webgpu" && scope.navigator?.gpu === undefined) {
-    throw new ConfigError("provider", '"webgpu" cannot be used here: the browser offers no WebGPU to this page. It needs a secure origin; "wasm" runs everywhere.');
+    throw new ConfigError(
+      "provider",
+      '"webgpu" cannot be used here: the browser offers no WebGPU to this page. It needs a secure origin; "wasm" runs everywhere.',
+    );
   }
   start(threads, wasmFolder);
   try {
@@ -61,14 +80,18 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       executionProviders: [provider],
       enableMemPattern: memoryPattern,
       enableCpuMemArena: arena,
-      graphOptimizationLevel: "all",
+      graphOptimizationLevel: optimization,
       logSeverityLevel: 3,
     });
     const running = new RuntimeSession(session, ort.Tensor, { fillsFetches: false });
     return provider === "webgpu" ? queued(running, device) : running;
   } catch (error) {
     if (/no available backend|adapter/i.test(String(error))) {
-      throw providerError(provider, "Check that the runtime's .wasm files are served, and say where with wasmFolder.", error);
+      throw providerError(
+        provider,
+        "Check that the runtime's .wasm files are served, and say where with wasmFolder.",
+        error,
+      );
     }
     throw error;
   }

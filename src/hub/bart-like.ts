@@ -18,7 +18,10 @@ export function bartLikeOptions(config: HubConfig): TransformerOptions {
   return {
     vocabularySize: numberOf(config, "vocab_size"),
     dModel: numberOf(config, "d_model"),
-    heads: { encoder: numberOf(config, "encoder_attention_heads"), decoder: numberOf(config, "decoder_attention_heads") },
+    heads: {
+      encoder: numberOf(config, "encoder_attention_heads"),
+      decoder: numberOf(config, "decoder_attention_heads"),
+    },
     layers: { encoder: numberOf(config, "encoder_layers"), decoder: numberOf(config, "decoder_layers") },
     dFeedForward: { encoder: numberOf(config, "encoder_ffn_dim"), decoder: numberOf(config, "decoder_ffn_dim") },
     dropout: numberOf(config, "dropout"),
@@ -52,7 +55,14 @@ const parts: Readonly<Record<string, string>> = {
   feedForwardResidual: "final_layer_norm",
 };
 
-const projections: Readonly<Record<string, string>> = { query: "q_proj", key: "k_proj", value: "v_proj", output: "out_proj", expand: "fc1", contract: "fc2" };
+const projections: Readonly<Record<string, string>> = {
+  query: "q_proj",
+  key: "k_proj",
+  value: "v_proj",
+  output: "out_proj",
+  expand: "fc1",
+  contract: "fc2",
+};
 
 const kinds: Readonly<Record<string, string>> = { weight: "weight", bias: "bias", scale: "weight", shift: "bias" };
 
@@ -65,7 +75,9 @@ export function bartLikeWeight(ours: string): HubWeight {
   const prefix = `model.${stack}.layers.${index}`;
   const suffix = kinds[kind ?? ""];
   if (layer !== null && piece === "norm") return { name: `${prefix}.${parts[part!]}.${suffix}` };
-  if (layer !== null && part === "feedForward") return { name: `${prefix}.${projections[piece!]}.${suffix}`, transpose: kind === "weight" };
-  if (layer !== null) return { name: `${prefix}.${parts[part!]}.${projections[piece!]}.${suffix}`, transpose: kind === "weight" };
+  if (layer !== null && part === "feedForward")
+    return { name: `${prefix}.${projections[piece!]}.${suffix}`, transpose: kind === "weight" };
+  if (layer !== null)
+    return { name: `${prefix}.${parts[part!]}.${projections[piece!]}.${suffix}`, transpose: kind === "weight" };
   throw new ConfigError("config.json", `no weight of this family is known for ${ours}`);
 }

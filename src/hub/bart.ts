@@ -15,7 +15,8 @@ export const bart: HubFamily = {
     const input = /^(source|target)\.(positions\.table|norm\.scale|norm\.shift)$/.exec(ours);
     if (input === null) return bartLikeWeight(ours);
     const stack = input[1] === "source" ? "encoder" : "decoder";
-    if (input[2] === "positions.table") return { name: `model.${stack}.embed_positions.weight`, skipRows: unusedPositions };
+    if (input[2] === "positions.table")
+      return { name: `model.${stack}.embed_positions.weight`, skipRows: unusedPositions };
     return { name: `model.${stack}.layernorm_embedding.${input[2] === "norm.scale" ? "weight" : "bias"}` };
   },
   duplicates: () => new Map(bartLikeDuplicates),

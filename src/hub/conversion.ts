@@ -64,7 +64,9 @@ export class Conversion {
   check(tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>, place: string): string[] {
     const missing = this.pairings.filter(({ stored }) => !tensors.has(stored.name));
     if (missing.length > 0) {
-      const names = missing.map(({ ours, stored, storedDims: dims }) => `"${stored.name}" [${dims.join(", ")}] (our ${ours})`);
+      const names = missing.map(
+        ({ ours, stored, storedDims: dims }) => `"${stored.name}" [${dims.join(", ")}] (our ${ours})`,
+      );
       throw new FormatError(place, `lacks ${list(names, "tensor")}. Check that config.json belongs to these weights.`);
     }
     for (const { ours, stored, dims, storedDims: wanted } of this.pairings) {
@@ -79,27 +81,50 @@ export class Conversion {
     const unexpected = others.filter((name) => !this.#duplicates.has(name));
     if (unexpected.length > 0) {
       const names = unexpected.map((name) => `"${name}" [${tensors.get(name)!.dims.join(", ")}]`);
-      throw new FormatError(place, `holds ${list(names, "tensor")} that a model of type ${String(this.config.model_type)} with this config.json does not have.`);
+      throw new FormatError(
+        place,
+        `holds ${list(names, "tensor")} that a model of type ${String(this.config.model_type)} with this config.json does not have.`,
+      );
     }
     return others;
   }
 
   /** A stored tensor as our parameter, and the rows at its front that no token uses. */
-  read({ stored, dims }: Pairing, tensor: HostTensor, place: string): { weight: HostTensor<"float32">; unused: HostTensor<"float32"> | undefined } {
+  read(
+    { stored, dims }: Pairing,
+    tensor: HostTensor,
+    place: string,
+  ): { weight: HostTensor<"float32">; unused: HostTensor<"float32"> | undefined } {
     const { data } = toFloat32(tensor, `${place}, tensor "${stored.name}"`);
     if (stored.transpose === true) return { weight: transposed(data, tensor.dims), unused: undefined };
     if (stored.skipRows === undefined) return { weight: { dtype: "float32", dims, data }, unused: undefined };
     const skipped = stored.skipRows * elementCount(dims.slice(1));
-    const unused = { dtype: "float32", dims: [stored.skipRows, ...dims.slice(1)], data: data.slice(0, skipped) } as const;
+    const unused = {
+      dtype: "float32",
+      dims: [stored.skipRows, ...dims.slice(1)],
+      data: data.slice(0, skipped),
+    } as const;
     return { weight: { dtype: "float32", dims, data: data.slice(skipped) }, unused };
   }
 
   /** Our parameter as it is stored. Rows that no token uses are zeros where none are given. */
-  write({ ours, stored, dims, storedDims: wanted }: Pairing, weights: ReadonlyMap<string, HostTensor>, unusedRows: ReadonlyMap<string, HostTensor>): HostTensor<"float32"> {
+  write(
+    { ours, stored, dims, storedDims: wanted }: Pairing,
+    weights: ReadonlyMap<string, HostTensor>,
+    unusedRows: ReadonlyMap<string, HostTensor>,
+  ): HostTensor<"float32"> {
     const weight = weights.get(ours);
-    if (weight === undefined) throw new FormatError(ours, "no weight of this name was given, and config.json asks for one");
-    if (weight.dtype !== "float32" || weight.dims.length !== dims.length || weight.dims.some((size, axis) => size !== dims[axis])) {
-      throw new FormatError(ours, `is ${weight.dtype} [${weight.dims.join(", ")}], but config.json asks for float32 [${dims.join(", ")}]`);
+    if (weight === undefined)
+      throw new FormatError(ours, "no weight of this name was given, and config.json asks for one");
+    if (
+      weight.dtype !== "float32" ||
+      weight.dims.length !== dims.length ||
+      weight.dims.some((size, axis) => size !== dims[axis])
+    ) {
+      throw new FormatError(
+        ours,
+        `is ${weight.dtype} [${weight.dims.join(", ")}], but config.json asks for float32 [${dims.join(", ")}]`,
+      );
     }
     const data = weight.data as Float32Array;
     if (stored.transpose === true) return transposed(data, dims);
@@ -108,7 +133,10 @@ export class Conversion {
     const unused = unusedRows.get(ours);
     const rowSize = elementCount(dims.slice(1));
     if (unused !== undefined && unused.data.length !== stored.skipRows * rowSize) {
-      throw new FormatError(ours, `unused rows are [${unused.dims.join(", ")}], but [${stored.skipRows}, ${dims.slice(1).join(", ")}] are stored`);
+      throw new FormatError(
+        ours,
+        `unused rows are [${unused.dims.join(", ")}], but [${stored.skipRows}, ${dims.slice(1).join(", ")}] are stored`,
+      );
     }
     if (unused !== undefined) whole.set(unused.data as Float32Array);
     whole.set(data, stored.skipRows * rowSize);
@@ -129,7 +157,10 @@ export function checkDuplicate(name: string, tensor: HostTensor, original: HostT
   if (!same) throw new FormatError(where, `is [${a.dims.join(", ")}], but what it repeats is [${b.dims.join(", ")}]`);
   const at = a.data.findIndex((value, i) => !(Math.abs(value - b.data[i]!) <= duplicateTolerance));
   if (at < 0) return;
-  throw new FormatError(where, `is ${a.data[at]} at ${at}, where the values that it repeats have ${b.data[at]}: its model ties the two, this file does not.`);
+  throw new FormatError(
+    where,
+    `is ${a.data[at]} at ${at}, where the values that it repeats have ${b.data[at]}: its model ties the two, this file does not.`,
+  );
 }
 
 /**
@@ -139,11 +170,20 @@ export function checkDuplicate(name: string, tensor: HostTensor, original: HostT
  * @example
  * const { model, weights } = fromHub(JSON.parse(configText), decodeSafetensors(bytes).tensors);
  */
-export function fromHub(config: HubConfig, tensors: ReadonlyMap<string, HostTensor>, { place = "checkpoint" }: { place?: string } = {}): HubModel {
+export function fromHub(
+  config: HubConfig,
+  tensors: ReadonlyMap<string, HostTensor>,
+  { place = "checkpoint" }: { place?: string } = {},
+): HubModel {
   const conversion = new Conversion(config);
   for (const name of conversion.check(tensors, place)) {
     const duplicate = conversion.duplicate(name);
-    checkDuplicate(name, tensors.get(name)!, "of" in duplicate ? tensors.get(duplicate.of)! : duplicate.values(), place);
+    checkDuplicate(
+      name,
+      tensors.get(name)!,
+      "of" in duplicate ? tensors.get(duplicate.of)! : duplicate.values(),
+      place,
+    );
   }
   const weights: Weights = new Map();
   const unusedRows: Weights = new Map();
@@ -173,8 +213,11 @@ export function toHub({
   const conversion = new Conversion(config);
   const known = new Set(conversion.pairings.map(({ ours }) => ours));
   const stray = [...weights.keys()].filter((name) => !known.has(name));
-  if (stray.length > 0) throw new FormatError(stray[0]!, "the model that config.json describes has no weight of this name");
-  const tensors = conversion.pairings.map((pairing) => [pairing.stored.name, conversion.write(pairing, weights, unusedRows)] as const);
+  if (stray.length > 0)
+    throw new FormatError(stray[0]!, "the model that config.json describes has no weight of this name");
+  const tensors = conversion.pairings.map(
+    (pairing) => [pairing.stored.name, conversion.write(pairing, weights, unusedRows)] as const,
+  );
   return new Map(tensors.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 

@@ -33,7 +33,8 @@ export interface HubFamily {
 /** A number from a config.json. */
 export function numberOf(config: HubConfig, key: string): number {
   const value = config[key];
-  if (typeof value !== "number") throw new ConfigError("config.json", `${key} must be a number (got ${JSON.stringify(value)})`);
+  if (typeof value !== "number")
+    throw new ConfigError("config.json", `${key} must be a number (got ${JSON.stringify(value)})`);
   return value;
 }
 
@@ -41,7 +42,8 @@ export function numberOf(config: HubConfig, key: string): number {
 export function choiceOf<T>(config: HubConfig, key: string, choices: Readonly<Record<string, T>>): T {
   const value = String(config[key]);
   const chosen = choices[value];
-  if (chosen === undefined) throw new ConfigError("config.json", `${key} "${value}" is not supported; ${Object.keys(choices).join(", ")} are`);
+  if (chosen === undefined)
+    throw new ConfigError("config.json", `${key} "${value}" is not supported; ${Object.keys(choices).join(", ")} are`);
   return chosen;
 }
 
@@ -50,6 +52,9 @@ export function insistOn(config: HubConfig, wanted: HubConfig): void {
   for (const [key, value] of Object.entries(wanted)) {
     const got = config[key];
     if (got === undefined || got === null || got === value) continue;
-    throw new ConfigError("config.json", `${key} ${JSON.stringify(got)} is not supported for this family, only ${JSON.stringify(value)} is`);
+    throw new ConfigError(
+      "config.json",
+      `${key} ${JSON.stringify(got)} is not supported for this family, only ${JSON.stringify(value)} is`,
+    );
   }
 }

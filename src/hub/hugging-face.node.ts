@@ -71,7 +71,8 @@ async function openWeights(folder: string, names: readonly string[]): Promise<We
 async function openShards(folder: string): Promise<WeightFiles> {
   const place = join(folder, indexFile);
   const { weight_map: map } = await readObject(place);
-  if (typeof map !== "object" || map === null) throw new FormatError(place, `weight_map, from tensors to files, was wanted, got ${JSON.stringify(map)}`);
+  if (typeof map !== "object" || map === null)
+    throw new FormatError(place, `weight_map, from tensors to files, was wanted, got ${JSON.stringify(map)}`);
   const fileOf = new Map<string, string>(Object.entries(map));
   const open = new Map<string, SafetensorsFile>();
   const close = async (): Promise<void> => {
@@ -81,10 +82,12 @@ async function openShards(folder: string): Promise<WeightFiles> {
     const tensors = new Map<string, { readonly dims: readonly number[] }>();
     for (const [name, file] of fileOf) {
       // A path would let an index read files outside its folder.
-      if (typeof file !== "string" || /[/\\]/.test(file)) throw new FormatError(place, `tensor "${name}" must name a file in this folder (got ${JSON.stringify(file)})`);
+      if (typeof file !== "string" || /[/\\]/.test(file))
+        throw new FormatError(place, `tensor "${name}" must name a file in this folder (got ${JSON.stringify(file)})`);
       if (!open.has(file)) open.set(file, await openSafetensors(join(folder, file)));
       const entry = open.get(file)!.header.tensors.get(name);
-      if (entry === undefined) throw new FormatError(place, `says that tensor "${name}" is in ${file}, which does not hold it`);
+      if (entry === undefined)
+        throw new FormatError(place, `says that tensor "${name}" is in ${file}, which does not hold it`);
       tensors.set(name, entry);
     }
     for (const [file, { header }] of open) {
@@ -124,7 +127,8 @@ export async function saveHuggingFace(
   const tensors = toHub({ config, weights, unusedRows });
   await mkdir(folder, { recursive: true });
   const there = (await readdir(folder)).filter((name) => /^model.*\.safetensors(\.index\.json)?$/.test(name));
-  if (there.length > 0) throw new FormatError(folder, `holds ${there.join(", ")} already. Name another folder, or remove them.`);
+  if (there.length > 0)
+    throw new FormatError(folder, `holds ${there.join(", ")} already. Name another folder, or remove them.`);
   const shards = shardsOf(tensors, maxShardBytes);
   const metadata = { format: "pt" };
   if (shards.length === 1) await writeSafetensors(join(folder, weightsFile), tensors, { metadata });
@@ -163,10 +167,12 @@ async function readObject(path: string): Promise<Record<string, unknown>> {
     value = JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
     if (error instanceof SyntaxError) throw new FormatError(path, `is not JSON: ${error.message}`);
-    if ((error as { code?: unknown }).code === "ENOENT") throw new FormatError(path, "does not exist. A folder in Hugging Face's layout was wanted.");
+    if ((error as { code?: unknown }).code === "ENOENT")
+      throw new FormatError(path, "does not exist. A folder in Hugging Face's layout was wanted.");
     throw error;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new FormatError(path, "a JSON object was wanted");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new FormatError(path, "a JSON object was wanted");
   return value as Record<string, unknown>;
 }
 

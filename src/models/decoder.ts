@@ -1,5 +1,12 @@
 import type { Tensor } from "../tensor/index.ts";
-import { Module, type FeedForward, type KeyValue, type MultiHeadAttention, type Norm, type Residual } from "../nn/index.ts";
+import {
+  Module,
+  type FeedForward,
+  type KeyValue,
+  type MultiHeadAttention,
+  type Norm,
+  type Residual,
+} from "../nn/index.ts";
 import type { LayerParts } from "./encoder.ts";
 
 /** Attention to the output so far, given the queries' input: teacher forcing sees all positions, decoding one and a cache. */

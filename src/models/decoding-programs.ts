@@ -1,6 +1,29 @@
 // Decoding as two programs: one reads the source once, one writes a token for every hypothesis.
-import { add, affine, concat, dim, gather, input, logSoftmax, mul, mulDims, reshape, scalar, slice, topK, type Program, type Tensor } from "../tensor/index.ts";
-import { namedParameters, parameterInputs, scaledDotProduct, singleQueryAttention, type KeyValue, type MultiHeadAttention } from "../nn/index.ts";
+import {
+  add,
+  affine,
+  concat,
+  dim,
+  gather,
+  input,
+  logSoftmax,
+  mul,
+  mulDims,
+  reshape,
+  scalar,
+  slice,
+  topK,
+  type Program,
+  type Tensor,
+} from "../tensor/index.ts";
+import {
+  namedParameters,
+  parameterInputs,
+  scaledDotProduct,
+  singleQueryAttention,
+  type KeyValue,
+  type MultiHeadAttention,
+} from "../nn/index.ts";
 import type { Transformer } from "./transformer.ts";
 
 /**
@@ -75,7 +98,11 @@ export function stepProgram(model: Transformer, { wanted, beams }: StepOptions):
     return { output: attention.output.forward(context), weights };
   };
   // The beams of a sentence are queries side by side, so its keys and values are not repeated for them.
-  const crossAttend = (attention: MultiHeadAttention, x: Tensor, keyValue: KeyValue): { output: Tensor; weights: Tensor } => {
+  const crossAttend = (
+    attention: MultiHeadAttention,
+    x: Tensor,
+    keyValue: KeyValue,
+  ): { output: Tensor; weights: Tensor } => {
     const query = attention.splitHeads(reshape(attention.query.forward(x), [batch, beams, dModel]));
     const { context, weights } = scaledDotProduct(query, keyValue.key, keyValue.value, { bias });
     return { output: attention.output.forward(reshape(attention.mergeHeads(context), [rows, dModel])), weights };
@@ -94,15 +121,29 @@ export function stepProgram(model: Transformer, { wanted, beams }: StepOptions):
     outputs.scores = values;
     outputs.ids = ids;
   }
-  return { name: `step ${wanted} × ${beams}`, inputs: { ...parameterInputs(namedParameters(model)), ...inputs }, outputs };
+  return {
+    name: `step ${wanted} × ${beams}`,
+    inputs: { ...parameterInputs(namedParameters(model)), ...inputs },
+    outputs,
+  };
 }
 
 /** Query, key and value in one product; where the weights are frozen the runtime joins them once and for all. */
 function projections(attention: MultiHeadAttention, x: Tensor): { query: Tensor; key: Tensor; value: Tensor } {
   const parts = [attention.query, attention.key, attention.value];
   const width = attention.heads * attention.dHead;
-  const weight = concat(parts.map((part) => part.weight.value), 1);
-  const joined = affine(x, weight, concat(parts.map((part) => part.bias!.value), 0)); // [rows, 3 · dModel]
+  const weight = concat(
+    parts.map((part) => part.weight.value),
+    1,
+  );
+  const joined = affine(
+    x,
+    weight,
+    concat(
+      parts.map((part) => part.bias!.value),
+      0,
+    ),
+  ); // [rows, 3 · dModel]
   const [query, key, value] = [0, 1, 2].map((i) => slice(joined, { axis: 1, start: i * width, end: (i + 1) * width }));
   return { query: query!, key: key!, value: value! };
 }

@@ -32,7 +32,10 @@ export class EncoderLayer extends Module {
       weights = result.weights;
       return result.output;
     });
-    return { output: this.feedForwardResidual.forward(attended, (y) => this.feedForward.forward(y)), weights: weights! };
+    return {
+      output: this.feedForwardResidual.forward(attended, (y) => this.feedForward.forward(y)),
+      weights: weights!,
+    };
   }
 }
 

@@ -1,5 +1,20 @@
 // Teacher forcing as a program: whole targets go in, shifted right by one, and every position is asked for its next token.
-import { constant, dim, equal, input, linearCrossEntropy, mul, reshape, scalar, sizeOf, slice, subDims, sum, where, type Tensor } from "../tensor/index.ts";
+import {
+  constant,
+  dim,
+  equal,
+  input,
+  linearCrossEntropy,
+  mul,
+  reshape,
+  scalar,
+  sizeOf,
+  slice,
+  subDims,
+  sum,
+  where,
+  type Tensor,
+} from "../tensor/index.ts";
 import type { Transformer } from "./transformer.ts";
 
 export interface TeacherForcingOptions {

@@ -175,7 +175,10 @@ export class TransformerStepper implements Stepper {
       // More slots a step move every stored block; this happens once, when one row a sentence becomes a beam.
       const wider = new Float32Array(Math.max(16, 2 * this.#past) * this.#layers * rows * width);
       for (let block = 0; block < this.#past * this.#layers; block++) {
-        wider.set(this.#cache.subarray(block * this.#slots * width, (block + 1) * this.#slots * width), block * rows * width);
+        wider.set(
+          this.#cache.subarray(block * this.#slots * width, (block + 1) * this.#slots * width),
+          block * rows * width,
+        );
       }
       for (let row = 0; row < this.#rowsBefore; row++) {
         for (let t = 0; t < this.#past; t++) {
@@ -197,7 +200,10 @@ export class TransformerStepper implements Stepper {
       const stride = capacity > this.#ancestryStride ? Math.max(32, 2 * capacity) : this.#ancestryStride;
       const grown = new Int32Array(Math.max(this.#slots, this.#rowsBefore) * stride);
       for (let row = 0; row < this.#rowsBefore; row++) {
-        grown.set(this.#ancestry.subarray(row * this.#ancestryStride, row * this.#ancestryStride + this.#past), row * stride);
+        grown.set(
+          this.#ancestry.subarray(row * this.#ancestryStride, row * this.#ancestryStride + this.#past),
+          row * stride,
+        );
       }
       this.#ancestry = grown;
       this.#ancestryStride = stride;
@@ -211,7 +217,9 @@ export class TransformerStepper implements Stepper {
       Object.entries(this.#memory).map(([name, { dims, data }]) => {
         const size = data.length / dims[0]!;
         const kept = allocate("float32", places.length * size);
-        places.forEach((from, to) => kept.set((data as Float32Array).subarray(from * size, (from + 1) * size), to * size));
+        places.forEach((from, to) =>
+          kept.set((data as Float32Array).subarray(from * size, (from + 1) * size), to * size),
+        );
         return [name, { dtype: "float32", dims: [places.length, ...dims.slice(1)], data: kept }];
       }),
     );

@@ -84,7 +84,13 @@ export class StackInput extends Module {
   readonly norm: Norm | undefined;
   readonly dropout: Dropout;
 
-  constructor(embedding: Embedding, positions: PositionTable, combination: PositionCombination, norm: Norm | undefined, dropout: Dropout) {
+  constructor(
+    embedding: Embedding,
+    positions: PositionTable,
+    combination: PositionCombination,
+    norm: Norm | undefined,
+    dropout: Dropout,
+  ) {
     super();
     this.embedding = embedding;
     this.positions = positions;
@@ -148,28 +154,59 @@ export class Transformer extends Module {
     };
     const { dropout, tying, scaleEmbeddings, embeddingNorm, outputBias, learnsPadding, pad } = this.options;
     if (tying === "three-way" && vocabularies !== undefined) {
-      throw new ConfigError("model.tying", "three-way tying needs one vocabulary for both languages (got one each). Take two-way or a joint vocabulary.");
+      throw new ConfigError(
+        "model.tying",
+        "three-way tying needs one vocabulary for both languages (got one each). Take two-way or a joint vocabulary.",
+      );
     }
-    const { source, target } = vocabularies ?? { source: options.vocabularySize as number, target: options.vocabularySize as number };
+    const { source, target } = vocabularies ?? {
+      source: options.vocabularySize as number,
+      target: options.vocabularySize as number,
+    };
     const embedding = (vocabularySize: number): Embedding =>
-      new Embedding({ vocabularySize, dModel, scale: scaleEmbeddings ? Math.sqrt(dModel) : 1, ...(!learnsPadding && { untaught: pad }) });
+      new Embedding({
+        vocabularySize,
+        dModel,
+        scale: scaleEmbeddings ? Math.sqrt(dModel) : 1,
+        ...(!learnsPadding && { untaught: pad }),
+      });
     const input = (table: Embedding): StackInput =>
-      new StackInput(table, this.#positions(), this.#combination(), embeddingNorm ? this.#norm() : undefined, new Dropout(dropout));
+      new StackInput(
+        table,
+        this.#positions(),
+        this.#combination(),
+        embeddingNorm ? this.#norm() : undefined,
+        new Dropout(dropout),
+      );
     const sourceTable = embedding(source);
     const targetTable = tying === "three-way" ? sourceTable : embedding(target);
     this.source = input(sourceTable);
-    this.encoder = new Encoder({ layers: perStack(this.options.layers).encoder, parts: this.#parts("encoder"), finalNorm: this.#finalNorm() });
+    this.encoder = new Encoder({
+      layers: perStack(this.options.layers).encoder,
+      parts: this.#parts("encoder"),
+      finalNorm: this.#finalNorm(),
+    });
     this.target = input(targetTable);
-    this.decoder = new Decoder({ layers: perStack(this.options.layers).decoder, parts: this.#parts("decoder"), finalNorm: this.#finalNorm() });
+    this.decoder = new Decoder({
+      layers: perStack(this.options.layers).decoder,
+      parts: this.#parts("decoder"),
+      finalNorm: this.#finalNorm(),
+    });
     this.output = tying === "none" ? embedding(target) : targetTable;
     this.outputBias =
-      outputBias === "none" ? undefined : new Parameter({ shape: [target], initializer: zeros, trainable: outputBias === "learned" });
+      outputBias === "none"
+        ? undefined
+        : new Parameter({ shape: [target], initializer: zeros, trainable: outputBias === "learned" });
   }
 
   #positions(): PositionTable {
     const { positions, dModel, maxPositions } = this.options;
     if (positions === "learned") return new LearnedPositions({ dModel, maxPositions });
-    return new SinusoidalPositions({ dModel, maxPositions, layout: positions === "sinusoidal" ? "interleaved" : "halves" });
+    return new SinusoidalPositions({
+      dModel,
+      maxPositions,
+      layout: positions === "sinusoidal" ? "interleaved" : "halves",
+    });
   }
 
   #combination(): PositionCombination {
@@ -186,13 +223,19 @@ export class Transformer extends Module {
   }
 
   #parts(stack: "encoder" | "decoder"): LayerParts {
-    const { dModel, heads, dFeedForward, dropout, attentionDropout, activationDropout, norm, activation } = this.options;
+    const { dModel, heads, dFeedForward, dropout, attentionDropout, activationDropout, norm, activation } =
+      this.options;
     const Arrangement = norm === "post" ? PostNorm : PreNorm;
     return {
       residual: () => new Arrangement(this.#norm(), new Dropout(dropout)),
       attention: () => new MultiHeadAttention({ dModel, heads: perStack(heads)[stack], dropout: attentionDropout }),
       feedForward: () =>
-        new FeedForward({ dModel, dFeedForward: perStack(dFeedForward)[stack], activation: activations[activation], dropout: activationDropout }),
+        new FeedForward({
+          dModel,
+          dFeedForward: perStack(dFeedForward)[stack],
+          activation: activations[activation],
+          dropout: activationDropout,
+        }),
     };
   }
 
@@ -224,6 +267,7 @@ export class Transformer extends Module {
 }
 
 function timeOf(ids: Tensor): Dim {
-  if (ids.rank !== 2) throw new ShapeError(`transformer: ids [batch, time] are wanted, got ${ids.dtype} of ${ids.rank} axes`);
+  if (ids.rank !== 2)
+    throw new ShapeError(`transformer: ids [batch, time] are wanted, got ${ids.dtype} of ${ids.rank} axes`);
   return ids.shape[1]!;
 }

@@ -2,7 +2,11 @@
 export { activations, gelu, silu, type ActivationName } from "./activations.ts";
 export { causalMask, keyMask, maskBias } from "./attention/mask.ts";
 export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
-export { scaledDotProduct, type AttentionResult, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";
+export {
+  scaledDotProduct,
+  type AttentionResult,
+  type ScaledDotProductOptions,
+} from "./attention/scaled-dot-product.ts";
 export { singleQueryAttention } from "./attention/single-query.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
@@ -14,4 +18,10 @@ export { LayerNorm } from "./norms/layer-norm.ts";
 export { RmsNorm } from "./norms/rms-norm.ts";
 export { PostNorm, PreNorm, Residual, type Norm } from "./norms/residual.ts";
 export { AddPositions, ConcatenatePositions, type PositionCombination } from "./position/combine.ts";
-export { LearnedPositions, SinusoidalPositions, sinusoidalTable, type PositionTable, type SinusoidalOptions } from "./position/table.ts";
+export {
+  LearnedPositions,
+  SinusoidalPositions,
+  sinusoidalTable,
+  type PositionTable,
+  type SinusoidalOptions,
+} from "./position/table.ts";

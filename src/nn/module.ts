@@ -57,7 +57,10 @@ export function parameterInputs(parameters: ReadonlyMap<string, Parameter>): Rec
 }
 
 /** First values of all parameters; the same seed gives the same values, whatever the order of the fields. */
-export function initialize(parameters: ReadonlyMap<string, Parameter>, seed: number): Map<string, HostTensor<"float32">> {
+export function initialize(
+  parameters: ReadonlyMap<string, Parameter>,
+  seed: number,
+): Map<string, HostTensor<"float32">> {
   return new Map(
     [...parameters].map(([name, { shape, initializer }]) => {
       const data = allocate("float32", elementCount(shape));

@@ -25,7 +25,10 @@ const removableSpace = /(?<=\p{L}\p{M}*) (?=\p{Nd})|(?<=\p{Nd}) (?=\p{L})/gu;
  *   same in each locale, but never into dots or spaces, whose order is not;
  * - beside the name of a month, punctuation may be dropped or added, since day and year are told apart by their size.
  */
-export function disturb(text: string, { isNumeric, locale, stream }: { isNumeric: boolean; locale: string; stream: RandomStream }): string {
+export function disturb(
+  text: string,
+  { isNumeric, locale, stream }: { isNumeric: boolean; locale: string; stream: RandomStream },
+): string {
   const happens = (probability: number) => stream.uniform() < probability;
 
   const letters = stream.uniform();
@@ -36,7 +39,10 @@ export function disturb(text: string, { isNumeric, locale, stream }: { isNumeric
   }
   // Of Latin and Greek letters only: й without its breve, or a Hindi letter without its sign, is another letter.
   if (happens(chance.noAccents)) {
-    text = text.normalize("NFD").replace(/([\p{Script=Latin}\p{Script=Greek}])[\u0300-\u036f]+/gu, "$1").normalize("NFC");
+    text = text
+      .normalize("NFD")
+      .replace(/([\p{Script=Latin}\p{Script=Greek}])[\u0300-\u036f]+/gu, "$1")
+      .normalize("NFC");
   }
 
   if (isNumeric) {

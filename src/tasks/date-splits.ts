@@ -56,7 +56,11 @@ const slotDays: readonly Day[] = Array.from({ length: 84 }, (_, slot) => {
 
 /** Style and order of the figures: month-first 5/26/2003 and day-first 26/5/2003 are two arrangements of one style. */
 function arrangement(form: DateForm): string {
-  const figures = form.write(dayFromNumber(dayNumberOf(2003, 5, 26))).replace(leadingZero, "").match(/\p{Nd}+/gu) ?? [];
+  const figures =
+    form
+      .write(dayFromNumber(dayNumberOf(2003, 5, 26)))
+      .replace(leadingZero, "")
+      .match(/\p{Nd}+/gu) ?? [];
   return `${form.style} ${figures.map(({ length }) => length).join(" ")}`;
 }
 
@@ -150,7 +154,9 @@ function divideForms(): FormTable {
     taught: taught.map((list) => list.map(({ form }) => form)),
     kept: kept
       .filter((list) => list.length > 0)
-      .map((list) => list.map(({ form, texts }) => ({ form, isNew: texts.map((text, slot) => !known[slot]!.has(text)) }))),
+      .map((list) =>
+        list.map(({ form, texts }) => ({ form, isNew: texts.map((text, slot) => !known[slot]!.has(text)) })),
+      ),
   };
 }
 
@@ -163,6 +169,10 @@ export function dateForms(): FormTable {
 /** The ways of writing, "locale: style", that are taught and those that only the test has. */
 export function dateCombinations(): { taught: string[]; kept: string[] } {
   const name = ({ locale, style }: DateForm) => `${locale}: ${style}`;
-  return { taught: dateForms().taught.flat().map(name), kept: dateForms().kept.flat().map(({ form }) => name(form)) };
+  return {
+    taught: dateForms().taught.flat().map(name),
+    kept: dateForms()
+      .kept.flat()
+      .map(({ form }) => name(form)),
+  };
 }
-

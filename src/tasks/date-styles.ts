@@ -126,8 +126,19 @@ const composedStyles: Readonly<Record<string, string>> = {
 
 /** Turns of phrase of one language. [ordinal] is that language's way of numbering a day of the month. */
 const phrases: Readonly<Record<string, readonly string[]>> = {
-  "en-US": ["[month] [ordinal], [year]", "[mon] [ordinal] [year]", "[weekday], [month] [ordinal], [year]", "[month] the [ordinalWord], [year]"],
-  "en-GB": ["[ordinal] [month] [year]", "[ordinal] of [month] [year]", "the [ordinal] of [month], [year]", "[weekday] the [ordinal] of [month] [year]", "the [ordinalWord] of [month] [year]"],
+  "en-US": [
+    "[month] [ordinal], [year]",
+    "[mon] [ordinal] [year]",
+    "[weekday], [month] [ordinal], [year]",
+    "[month] the [ordinalWord], [year]",
+  ],
+  "en-GB": [
+    "[ordinal] [month] [year]",
+    "[ordinal] of [month] [year]",
+    "the [ordinal] of [month], [year]",
+    "[weekday] the [ordinal] of [month] [year]",
+    "the [ordinalWord] of [month] [year]",
+  ],
   "de-DE": ["am [day]. [month] [year]", "[weekday], den [day]. [month] [year]"],
   "nl-NL": ["op [weekday] [day] [month] [year]"],
   "sv-SE": ["den [day] [month] [year]"],
@@ -158,8 +169,25 @@ const languageFree: Readonly<Record<string, string>> = {
 };
 
 const firstDays = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
-const laterDays = ["eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth"];
-const ordinalWords = [...firstDays, ...laterDays, "twentieth", ...firstDays.slice(0, 9).map((word) => `twenty-${word}`), "thirtieth", "thirty-first"];
+const laterDays = [
+  "eleventh",
+  "twelfth",
+  "thirteenth",
+  "fourteenth",
+  "fifteenth",
+  "sixteenth",
+  "seventeenth",
+  "eighteenth",
+  "nineteenth",
+];
+const ordinalWords = [
+  ...firstDays,
+  ...laterDays,
+  "twentieth",
+  ...firstDays.slice(0, 9).map((word) => `twenty-${word}`),
+  "thirtieth",
+  "thirty-first",
+];
 
 function ordinal(locale: string, day: number): string {
   if (locale === "fr-FR") return day === 1 ? "1er" : String(day);
@@ -184,7 +212,8 @@ function pieces(locale: string): Readonly<Record<string, Piece>> {
   // Months are taken beside a day, because Slavic, Greek and Finnish names change their ending there.
   const word = (part: "month" | "weekday", options: FormatOptions): ((milliseconds: number) => string) => {
     const format = new Intl.DateTimeFormat(`${locale}-u-ca-gregory`, { ...options, timeZone: "UTC" });
-    return (milliseconds) => plainText(format.formatToParts(milliseconds).find(({ type }) => type === part)?.value ?? "");
+    return (milliseconds) =>
+      plainText(format.formatToParts(milliseconds).find(({ type }) => type === part)?.value ?? "");
   };
   const months = (month: "long" | "short") => {
     const name = word("month", { month, day: "numeric" });
@@ -194,7 +223,12 @@ function pieces(locale: string): Readonly<Record<string, Piece>> {
     const name = word("weekday", { weekday });
     return Array.from({ length: 7 }, (_, i) => name(Date.UTC(2003, 5, 1 + i))); // 2003-06-01 was a Sunday.
   };
-  const [longMonths, shortMonths, longWeekdays, shortWeekdays] = [months("long"), months("short"), weekdays("long"), weekdays("short")];
+  const [longMonths, shortMonths, longWeekdays, shortWeekdays] = [
+    months("long"),
+    months("short"),
+    weekdays("long"),
+    weekdays("short"),
+  ];
   return {
     month: ({ month }) => longMonths[month - 1]!,
     mon: ({ month }) => shortMonths[month - 1]!,
@@ -216,7 +250,11 @@ function pieces(locale: string): Readonly<Record<string, Piece>> {
 function fill(template: string, parts: Readonly<Record<string, Piece>>): Piece {
   const run = template.split(/\[(\w+)\]/).map((text, i): Piece => (i % 2 === 1 ? parts[text]! : () => text));
   // An abbreviation loses its dot before a hyphen: 5-sept-2021.
-  return (day) => run.map((piece) => piece(day)).join("").replace(/(\p{Ll})\.-/u, "$1-");
+  return (day) =>
+    run
+      .map((piece) => piece(day))
+      .join("")
+      .replace(/(\p{Ll})\.-/u, "$1-");
 }
 
 /** Day, month and year in figures with only punctuation between them, or nothing at all. */
@@ -226,9 +264,15 @@ const probe: Day = dayFromNumber(dayNumberOf(2003, 5, 26));
 
 /** Every form of one locale; some styles may come out alike. */
 function formsOf(locale: string): DateForm[] {
-  const form = (style: string, write: Piece): DateForm => ({ locale, style, write, isNumeric: threeNumbers.test(write(probe)) });
+  const form = (style: string, write: Piece): DateForm => ({
+    locale,
+    style,
+    write,
+    isNumeric: threeNumbers.test(write(probe)),
+  });
   const parts = pieces(locale === anyLocale ? "en-US" : locale);
-  if (locale === anyLocale) return Object.entries(languageFree).map(([style, template]) => form(style, fill(template, parts)));
+  if (locale === anyLocale)
+    return Object.entries(languageFree).map(([style, template]) => form(style, fill(template, parts)));
 
   const forms: DateForm[] = [];
   for (const [style, options] of Object.entries(intlStyles)) {

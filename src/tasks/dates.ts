@@ -58,7 +58,9 @@ function drawExample(stream: RandomStream, split: DateSplit): DateExample {
   const text = form.write(day);
   // Without its tag a date in figures would, in the test, be no new text: another locale's form may be the same.
   const mustHaveTag = needsTag(form, text, day) || (split === "test" && endsInYear(form, text));
-  const isTagged = mustHaveTag || (form.locale !== anyLocale && stream.uniform() < (endsInYear(form, text) ? helpfulTag : needlessTag));
+  const isTagged =
+    mustHaveTag ||
+    (form.locale !== anyLocale && stream.uniform() < (endsInYear(form, text) ? helpfulTag : needlessTag));
   const written = disturb(text, { isNumeric: form.isNumeric, locale: form.locale, stream });
   return { source: isTagged ? `<${form.locale}> ${written}` : written, target: isoDate(day) };
 }
@@ -72,7 +74,15 @@ const splitNumber: Readonly<Record<DateSplit, number>> = { train: 0, validation:
  * @example
  * const [first] = datesWithoutEnd({ seed: 1, split: "train" });
  */
-export function* datesWithoutEnd({ seed, split, from = 0 }: { seed: number; split: DateSplit; from?: number }): Generator<DateExample, never> {
+export function* datesWithoutEnd({
+  seed,
+  split,
+  from = 0,
+}: {
+  seed: number;
+  split: DateSplit;
+  from?: number;
+}): Generator<DateExample, never> {
   for (let i = from; ; i++) yield drawExample(new RandomStream(randomKey(seed, splitNumber[split], i)), split);
 }
 
@@ -83,7 +93,8 @@ export function* datesWithoutEnd({ seed, split, from = 0 }: { seed: number; spli
  * dateExamples({ seed: 1, count: 2000, split: "test" }).length; // 2000
  */
 export function dateExamples({ seed, count, split }: { seed: number; count: number; split: DateSplit }): DateExample[] {
-  if (!Number.isInteger(count) || count < 0) throw new ConfigError("dateExamples: count", `wanted a whole number of examples, got ${count}`);
+  if (!Number.isInteger(count) || count < 0)
+    throw new ConfigError("dateExamples: count", `wanted a whole number of examples, got ${count}`);
   const examples: DateExample[] = [];
   const seen = new Set<string>();
   for (const example of datesWithoutEnd({ seed, split })) {

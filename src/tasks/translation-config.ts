@@ -296,7 +296,10 @@ const decoding = z
   });
 
 const scoring = z.strictObject({
-  tokenize: z.enum(["none", "13a", "intl", "char", "zh"]).default("13a").describe("How BLEU parts text into words; none for text that is tokenised already."),
+  tokenize: z
+    .enum(["none", "13a", "intl", "char", "zh"])
+    .default("13a")
+    .describe("How BLEU parts text into words; none for text that is tokenised already."),
   lowercase: z.boolean().default(false).describe("Score without regard to case."),
 });
 

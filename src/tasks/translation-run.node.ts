@@ -9,7 +9,13 @@ import type { SessionOptions } from "../engine/index.ts";
 import { openSafetensors, writeAside } from "../formats/index.node.ts";
 import { Transformer } from "../models/index.ts";
 import { namedParameters } from "../nn/index.ts";
-import { readTokenizer, saveTokenizer, trainTokenizer, type Tokenizer, type TokenizerOptions } from "../text/index.node.ts";
+import {
+  readTokenizer,
+  saveTokenizer,
+  trainTokenizer,
+  type Tokenizer,
+  type TokenizerOptions,
+} from "../text/index.node.ts";
 import { currentEnvironment, RunDirectory, runWeights, warmStart, type TrainingResult } from "../train/index.node.ts";
 import { dateExamples, dateTags, type DateSplit } from "./dates.ts";
 import { translationConfig, type SplitConfig, type TranslationConfig } from "./translation-config.ts";
@@ -17,7 +23,10 @@ import { learnTranslation, type LearningOptions } from "./translation-training.t
 import { Translation, type DecodingOptions } from "./translation.ts";
 
 /** A split's pairs, read as its format says; checksums are verified first. */
-export async function openSplit(split: SplitConfig, { listener = silent }: { listener?: Listener } = {}): Promise<Corpus> {
+export async function openSplit(
+  split: SplitConfig,
+  { listener = silent }: { listener?: Listener } = {},
+): Promise<Corpus> {
   const { format, file, source, target, checksums = {} } = split;
   const files = format === "parallel" ? { source: String(source), target: String(target) } : { file: file! };
   for (const [name, path] of Object.entries(files)) {
@@ -36,11 +45,20 @@ export async function corporaOf(
 ): Promise<{ train: Corpus; validation: Corpus | undefined; test: Corpus | undefined }> {
   if ("generator" in data) {
     const { seed, trainPairs, validationPairs, testPairs } = data;
-    const made = (split: DateSplit, count: number): Corpus => corpusOf(dateExamples({ seed, count, split }).map(({ source, target }) => [source, target] as const), `generated dates (${split})`);
-    return { train: made("train", trainPairs), validation: made("validation", validationPairs), test: made("test", testPairs) };
+    const made = (split: DateSplit, count: number): Corpus =>
+      corpusOf(
+        dateExamples({ seed, count, split }).map(({ source, target }) => [source, target] as const),
+        `generated dates (${split})`,
+      );
+    return {
+      train: made("train", trainPairs),
+      validation: made("validation", validationPairs),
+      test: made("test", testPairs),
+    };
   }
   const { train, validation, test } = data;
-  const opened = async (split: SplitConfig | undefined): Promise<Corpus | undefined> => (split === undefined ? undefined : openSplit(split, options));
+  const opened = async (split: SplitConfig | undefined): Promise<Corpus | undefined> =>
+    split === undefined ? undefined : openSplit(split, options);
   return { train: await openSplit(train, options), validation: await opened(validation), test: await opened(test) };
 }
 
@@ -50,17 +68,30 @@ export function modelOf({ model, tokenizer }: TranslationConfig, source: Tokeniz
   return new Transformer({
     ...options,
     layers: { encoder: encoderLayers, decoder: decoderLayers },
-    vocabularySize: tokenizer.joint ? source.vocabularySize : { source: source.vocabularySize, target: target.vocabularySize },
+    vocabularySize: tokenizer.joint
+      ? source.vocabularySize
+      : { source: source.vocabularySize, target: target.vocabularySize },
     pad: source.special.pad,
   });
 }
 
 const tokenizerFiles = (joint: boolean): { source: string; target: string } =>
-  joint ? { source: "tokenizer.json", target: "tokenizer.json" } : { source: "tokenizer.source.json", target: "tokenizer.target.json" };
+  joint
+    ? { source: "tokenizer.json", target: "tokenizer.json" }
+    : { source: "tokenizer.source.json", target: "tokenizer.target.json" };
 
 /** The run's tokenizers: those in its folder, or newly learnt from the training pairs and saved there. */
-async function tokenizersOf(config: TranslationConfig, directory: string, corpus: Corpus | undefined): Promise<{ source: Tokenizer; target: Tokenizer }> {
-  const { joint, path, dropout: _, ...options } = config.tokenizer as TranslationConfig["tokenizer"] & { dropout?: number };
+async function tokenizersOf(
+  config: TranslationConfig,
+  directory: string,
+  corpus: Corpus | undefined,
+): Promise<{ source: Tokenizer; target: Tokenizer }> {
+  const {
+    joint,
+    path,
+    dropout: _,
+    ...options
+  } = config.tokenizer as TranslationConfig["tokenizer"] & { dropout?: number };
   const files = tokenizerFiles(joint);
   const tokenizerOf = async (side: "source" | "target"): Promise<Tokenizer> => {
     const file = join(directory, files[side]);
@@ -68,7 +99,12 @@ async function tokenizersOf(config: TranslationConfig, directory: string, corpus
     if (corpus === undefined) throw new FormatError(file, "is missing; this is not a finished run's folder");
     const specialTokens = [...options.specialTokens, ...("generator" in config.data ? dateTags : [])];
     const tokenizer =
-      path === undefined ? await trainTokenizer({ ...options, specialTokens } as TokenizerOptions, joint ? corpus.lines() : corpus.lines(side)) : await readTokenizer(path);
+      path === undefined
+        ? await trainTokenizer(
+            { ...options, specialTokens } as TokenizerOptions,
+            joint ? corpus.lines() : corpus.lines(side),
+          )
+        : await readTokenizer(path);
     await saveTokenizer(file, tokenizer);
     return tokenizer;
   };
@@ -131,7 +167,14 @@ export interface FolderLearningOptions extends LearningOptions {
 export class FolderTranslation extends Translation {
   override async train(
     corpus: Corpus,
-    { directory, averageCheckpoints = 0, keepCheckpoints = 3, warmStartFrom, validation, ...options }: FolderLearningOptions,
+    {
+      directory,
+      averageCheckpoints = 0,
+      keepCheckpoints = 3,
+      warmStartFrom,
+      validation,
+      ...options
+    }: FolderLearningOptions,
   ): Promise<TrainingResult> {
     if (directory === undefined) return super.train(corpus, { ...options, ...(validation && { validation }) });
     const { seed = 1, listener = this.listener } = options;
@@ -149,7 +192,15 @@ export class FolderTranslation extends Translation {
             ...(this.session.threads !== undefined && { threads: this.session.threads }),
             ...(this.session.provider !== undefined && { provider: this.session.provider }),
           });
-          run = await RunDirectory.open({ path: directory, memory, seed, environment, keepCheckpoints, averageCheckpoints, listener });
+          run = await RunDirectory.open({
+            path: directory,
+            memory,
+            seed,
+            environment,
+            keepCheckpoints,
+            averageCheckpoints,
+            listener,
+          });
           return { state: run.state, recorder: run };
         },
       });
@@ -172,11 +223,16 @@ async function rememberConfig(config: TranslationConfig, directory: string): Pro
   if (existsSync(file)) {
     const before = flatten(await readRunConfig(directory));
     const now = flatten(config);
-    const changed = [...new Set([...before.keys(), ...now.keys()])].filter((key) => before.get(key) !== now.get(key) && !mayChange.test(key));
+    const changed = [...new Set([...before.keys(), ...now.keys()])].filter(
+      (key) => before.get(key) !== now.get(key) && !mayChange.test(key),
+    );
     const [key] = changed;
     if (key !== undefined) {
       const others = changed.length > 1 ? ` (and ${changed.length - 1} more keys)` : "";
-      throw new ConfigError(file, `this run was begun with ${key} ${before.get(key) ?? "not set"}, got ${now.get(key) ?? "not set"}${others}. Put it back, or start a new run in another folder.`);
+      throw new ConfigError(
+        file,
+        `this run was begun with ${key} ${before.get(key) ?? "not set"}, got ${now.get(key) ?? "not set"}${others}. Put it back, or start a new run in another folder.`,
+      );
     }
   }
   const title = `Written by heddle ${version}: the complete configuration of this run.`;
@@ -184,13 +240,22 @@ async function rememberConfig(config: TranslationConfig, directory: string): Pro
 }
 
 function flatten(value: unknown, path = ""): Map<string, string> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return new Map([[path, JSON.stringify(value)]]);
-  return new Map(Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [...flatten(inner, path === "" ? key : `${path}.${key}`)])));
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return new Map([[path, JSON.stringify(value)]]);
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]) =>
+      inner === undefined ? [] : [...flatten(inner, path === "" ? key : `${path}.${key}`)],
+    ),
+  );
 }
 
 async function readRunConfig(directory: string): Promise<TranslationConfig> {
   const file = join(directory, "config.yaml");
-  if (!existsSync(file)) throw new ConfigError(directory, "is no run's folder: it has no config.yaml. Train one with heddle train, or name another.");
+  if (!existsSync(file))
+    throw new ConfigError(
+      directory,
+      "is no run's folder: it has no config.yaml. Train one with heddle train, or name another.",
+    );
   return readConfig(translationConfig, await readFile(file, "utf8"), { place: file }).config;
 }
 
@@ -227,15 +292,30 @@ export async function openTranslation(
   const config = await readRunConfig(directory);
   const tokenizer = await tokenizersOf(config, directory, undefined);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
-  const path = checkpoint === undefined ? await runWeights(directory, { listener }) : checkpoint.endsWith(".safetensors") ? checkpoint : join(checkpoint, "model.safetensors");
-  if (path === undefined) throw new ConfigError(directory, "has no checkpoint yet. Let the training run until its first validation.");
+  const path =
+    checkpoint === undefined
+      ? await runWeights(directory, { listener })
+      : checkpoint.endsWith(".safetensors")
+        ? checkpoint
+        : join(checkpoint, "model.safetensors");
+  if (path === undefined)
+    throw new ConfigError(directory, "has no checkpoint yet. Let the training run until its first validation.");
   const weights = await readWeights(path);
   for (const [name, { shape }] of namedParameters(model)) {
     const dims = weights.get(name)?.dims;
     if (dims === undefined || dims.join() !== shape.join()) {
-      throw new FormatError(path, `${name} must be [${shape.join(", ")}], got ${dims === undefined ? "nothing" : `[${dims.join(", ")}]`}`);
+      throw new FormatError(
+        path,
+        `${name} must be [${shape.join(", ")}], got ${dims === undefined ? "nothing" : `[${dims.join(", ")}]`}`,
+      );
     }
   }
-  return new FolderTranslation({ model, tokenizer, weights, decoding: { ...config.decoding, ...decoding }, session, listener });
+  return new FolderTranslation({
+    model,
+    tokenizer,
+    weights,
+    decoding: { ...config.decoding, ...decoding },
+    session,
+    listener,
+  });
 }
-

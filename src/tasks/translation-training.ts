@@ -229,7 +229,11 @@ export class Validator {
     const { model, weights, texts, translate, tokenize = "13a", session = {}, listener = silent } = this.#options;
     if (this.#executable === undefined) {
       const { inputs, figures } = teacherForcing(model);
-      const program = { name: "validation", inputs: { ...parameterInputs(namedParameters(model)), ...inputs }, outputs: figures };
+      const program = {
+        name: "validation",
+        inputs: { ...parameterInputs(namedParameters(model)), ...inputs },
+        outputs: figures,
+      };
       this.#executable = compile(withoutDropout(program), session);
     }
     const executable = await this.#executable;
@@ -243,7 +247,9 @@ export class Validator {
     const loss = total / tokens;
     listener({ type: "progress", task: "translating the validation set", done: 0, total: texts.sources.length });
     // Training goes on in the same memory, and the translator keeps what it is given.
-    const now = Object.entries(weights()).map(([name, { dtype, dims, data }]) => [name, { dtype, dims, data: data.slice() }] as const);
+    const now = Object.entries(weights()).map(
+      ([name, { dtype, dims, data }]) => [name, { dtype, dims, data: data.slice() }] as const,
+    );
     const hypotheses = await translate(new Map(now), texts.sources);
     const { score } = new Bleu({ tokenize, force: true }).corpus(hypotheses, [texts.references]);
     return { loss, perplexity: Math.exp(loss), bleu: score };

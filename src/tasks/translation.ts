@@ -8,7 +8,12 @@ import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
-import { learnTranslation, type LearningOptions, type LearnTranslationOptions, type Weights } from "./translation-training.ts";
+import {
+  learnTranslation,
+  type LearningOptions,
+  type LearnTranslationOptions,
+  type Weights,
+} from "./translation-training.ts";
 
 export interface DecodingOptions {
   /** Hypotheses kept at a time; 1 is greedy search. */
@@ -76,7 +81,14 @@ export class Translation {
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
     this.target = "target" in tokenizer ? tokenizer.target : tokenizer;
     const { beams = 5, lengthPenalty = 1, minLength = 0, maxLength = 256, nbest = 1, batchTokens = 4096 } = decoding;
-    this.decoding = { beams, lengthPenalty, minLength, maxLength: Math.min(maxLength, model.options.maxPositions), nbest, batchTokens };
+    this.decoding = {
+      beams,
+      lengthPenalty,
+      minLength,
+      maxLength: Math.min(maxLength, model.options.maxPositions),
+      nbest,
+      batchTokens,
+    };
     this.session = session;
     this.listener = listener;
     this.#weights = weights;
@@ -84,7 +96,8 @@ export class Translation {
 
   /** Parameters by name. */
   get weights(): Weights {
-    if (this.#weights === undefined) throw new ConfigError("translation", "the model has no weights yet. Train it, or load them.");
+    if (this.#weights === undefined)
+      throw new ConfigError("translation", "the model has no weights yet. Train it, or load them.");
     return this.#weights;
   }
 
@@ -99,14 +112,20 @@ export class Translation {
    * @example
    * await translation.train(corpus, { steps: 20_000, warmup: 4000, labelSmoothing: 0.1 });
    */
-  async train(corpus: Corpus, { validation, ...options }: LearningOptions & { validation?: Corpus }): Promise<TrainingResult> {
+  async train(
+    corpus: Corpus,
+    { validation, ...options }: LearningOptions & { validation?: Corpus },
+  ): Promise<TrainingResult> {
     const { weights, result } = await learnTranslation({ ...this.learningParts(), ...options, corpus, validation });
     await this.setWeights(weights);
     return result;
   }
 
   /** What `learnTranslation` wants to know of this translation. */
-  protected learningParts(): Pick<LearnTranslationOptions, "model" | "tokenizer" | "weights" | "session" | "listener" | "translate"> {
+  protected learningParts(): Pick<
+    LearnTranslationOptions,
+    "model" | "tokenizer" | "weights" | "session" | "listener" | "translate"
+  > {
     return {
       model: this.model,
       tokenizer: { source: this.source, target: this.target },
@@ -132,17 +151,25 @@ export class Translation {
   /** The `nbest` translations of every line, best first, in the order of the lines. An empty line stays one. */
   async generate(lines: readonly string[], options: DecodingOptions = {}): Promise<Translated[][]> {
     const { batchTokens, ...search } = { ...this.decoding, ...options };
-    if (search.nbest > search.beams) throw new ConfigError("nbest", `must not exceed beams (got ${search.nbest} and ${search.beams})`);
+    if (search.nbest > search.beams)
+      throw new ConfigError("nbest", `must not exceed beams (got ${search.nbest} and ${search.beams})`);
     const ids = lines.map((line, i) => this.#encode(line, i));
     const order = ids.map((_, i) => i).filter((i) => lines[i] !== "");
     order.sort((a, b) => ids[b]!.length - ids[a]!.length || a - b);
     const results: Translated[][] = lines.map(() => [{ text: "", score: 0, logProbability: 0 }]);
-    for (let start = 0; start < order.length; ) {
+    for (let start = 0; start < order.length;) {
       const longest = ids[order[start]!]!.length;
       const batch = order.slice(start, start + Math.max(1, Math.floor(batchTokens / longest)));
-      const found = await this.#search(batch.map((i) => ids[i]!), search);
+      const found = await this.#search(
+        batch.map((i) => ids[i]!),
+        search,
+      );
       batch.forEach((line, row) => {
-        results[line] = found[row]!.map(({ tokens, score, logProbability }) => ({ text: this.target.decode(tokens), score, logProbability }));
+        results[line] = found[row]!.map(({ tokens, score, logProbability }) => ({
+          text: this.target.decode(tokens),
+          score,
+          logProbability,
+        }));
       });
       start += batch.length;
     }
@@ -150,7 +177,10 @@ export class Translation {
   }
 
   /** The same for lines that come one by one, with memory for a window of them. */
-  async *generateEach(lines: AsyncIterable<string> | Iterable<string>, options: DecodingOptions = {}): AsyncGenerator<Translated[]> {
+  async *generateEach(
+    lines: AsyncIterable<string> | Iterable<string>,
+    options: DecodingOptions = {},
+  ): AsyncGenerator<Translated[]> {
     let window: string[] = [];
     for await (const line of lines) {
       window.push(line);
@@ -166,22 +196,36 @@ export class Translation {
     const sourceIds = this.#encode(source, 0);
     const { start, end } = this.target.special;
     const targetIds = [start, ...this.target.encode(target)];
-    const given = { sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]), targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]) };
+    const given = {
+      sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]),
+      targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
+    };
     const { crossAttention } = this.model.forward(given.sourceIds, given.targetIds).decoder;
     const outputs = Object.fromEntries(crossAttention.map((weights, layer) => [`layer.${layer}`, weights]));
     const inputs = { ...parameterInputs(namedParameters(this.model)), ...given };
     const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), this.session);
     try {
-      const results = await run.run({ ...Object.fromEntries(this.weights), sourceIds: batchOf([sourceIds], 0), targetIds: batchOf([targetIds], 0) });
+      const results = await run.run({
+        ...Object.fromEntries(this.weights),
+        sourceIds: batchOf([sourceIds], 0),
+        targetIds: batchOf([targetIds], 0),
+      });
       const weights = crossAttention.map((_, layer) => {
         const { dims, data } = results[`layer.${layer}`]!;
         const [, heads, rows, columns] = dims as readonly [number, number, number, number];
         return Array.from({ length: heads }, (_, head) =>
-          Array.from({ length: rows }, (_, row) => (data as Float32Array).slice((head * rows + row) * columns, (head * rows + row + 1) * columns)),
+          Array.from({ length: rows }, (_, row) =>
+            (data as Float32Array).slice((head * rows + row) * columns, (head * rows + row + 1) * columns),
+          ),
         );
       });
-      const named = (tokenizer: Tokenizer, ids: readonly number[]): string[] => ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
-      return { sourceTokens: named(this.source, sourceIds), targetTokens: named(this.target, [...targetIds.slice(1), end]), weights };
+      const named = (tokenizer: Tokenizer, ids: readonly number[]): string[] =>
+        ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
+      return {
+        sourceTokens: named(this.source, sourceIds),
+        targetTokens: named(this.target, [...targetIds.slice(1), end]),
+        weights,
+      };
     } finally {
       await run.dispose();
     }
@@ -192,16 +236,31 @@ export class Translation {
     const ids = this.source.encode(line, { end: true });
     const { maxPositions } = this.model.options;
     if (ids.length <= maxPositions) return ids;
-    this.listener({ type: "log", level: "warning", message: `line ${index + 1}: ${ids.length} tokens, of which the first ${maxPositions - 1} are translated` });
+    this.listener({
+      type: "log",
+      level: "warning",
+      message: `line ${index + 1}: ${ids.length} tokens, of which the first ${maxPositions - 1} are translated`,
+    });
     return [...ids.slice(0, maxPositions - 1), this.source.special.end];
   }
 
-  async #search(sources: readonly (readonly number[])[], { beams, lengthPenalty, minLength, maxLength, nbest, signal }: Omit<Required<DecodingOptions>, "batchTokens" | "signal"> & Pick<DecodingOptions, "signal">): Promise<Hypothesis[][]> {
+  async #search(
+    sources: readonly (readonly number[])[],
+    {
+      beams,
+      lengthPenalty,
+      minLength,
+      maxLength,
+      nbest,
+      signal,
+    }: Omit<Required<DecodingOptions>, "batchTokens" | "signal"> & Pick<DecodingOptions, "signal">,
+  ): Promise<Hypothesis[][]> {
     this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session);
     const stepper = await this.#decoder.start(batchOf(sources, this.source.special.pad));
     const { start, end } = this.target.special;
     const shared = { start, end, maxTokens: maxLength, minTokens: minLength, ...(signal && { signal }) };
-    if (beams === 1) return (await greedySearch(stepper, { ...shared, lengthPenalty })).map((hypothesis) => [hypothesis]);
+    if (beams === 1)
+      return (await greedySearch(stepper, { ...shared, lengthPenalty })).map((hypothesis) => [hypothesis]);
     return beamSearch(stepper, { ...shared, beams, lengthPenalty, nbest });
   }
 

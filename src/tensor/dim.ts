@@ -113,7 +113,8 @@ const quotients = new Map<string, { readonly dividend: Dim; readonly divisor: nu
  * own, so that ⌊(2·time + 3)/2⌋ is time + 1.
  */
 export function floorDivideDim(a: Dim, divisor: number): Dim {
-  if (!Number.isInteger(divisor) || divisor < 1) throw new RangeError(`floorDivideDim: a divisor of at least 1 is wanted, got ${divisor}`);
+  if (!Number.isInteger(divisor) || divisor < 1)
+    throw new RangeError(`floorDivideDim: a divisor of at least 1 is wanted, got ${divisor}`);
   const whole = new Map<string, number>();
   const rest = new Map<string, number>();
   for (const [monomial, coefficient] of termsOf(a)) {
@@ -155,7 +156,8 @@ export function evaluateDim(size: Dim, sizes: ReadonlyMap<string, number>): numb
     let product = coefficient;
     for (const name of monomial === "" ? [] : monomial.split("·")) {
       const quotient = quotients.get(name);
-      const value = quotient === undefined ? sizes.get(name) : Math.floor(evaluateDim(quotient.dividend, sizes) / quotient.divisor);
+      const value =
+        quotient === undefined ? sizes.get(name) : Math.floor(evaluateDim(quotient.dividend, sizes) / quotient.divisor);
       if (value === undefined) throw new RangeError(`size "${name}" is not known`);
       product *= value;
     }
@@ -172,7 +174,9 @@ export function isName(size: Dim): boolean {
 /** The names that a size is made of. */
 export function namesOf(size: Dim): string[] {
   const factors = [...termsOf(size).keys()].flatMap((monomial) => (monomial === "" ? [] : monomial.split("·")));
-  return [...new Set(factors.flatMap((name) => (quotients.has(name) ? namesOf(quotients.get(name)!.dividend) : [name])))];
+  return [
+    ...new Set(factors.flatMap((name) => (quotients.has(name) ? namesOf(quotients.get(name)!.dividend) : [name]))),
+  ];
 }
 
 export function formatShape(shape: Shape): string {

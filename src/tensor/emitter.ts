@@ -5,7 +5,18 @@ import { scalarValue } from "./scalar-value.ts";
 import { equalShapes, quotientOf, SymbolicDim, type Dim, type Shape } from "./dim.ts";
 
 /** Element type numbers of ONNX's TensorProto.DataType. */
-const dataType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, uint32: 12, bfloat16: 16 } as const;
+const dataType = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  bfloat16: 16,
+} as const;
 
 export interface EmitOptions {
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
@@ -50,7 +61,11 @@ export class Emitter {
   }
 
   /** Writes a node, or finds the one that already computes the same; names of its outputs. */
-  all(op: string, inputs: readonly string[], { attributes = {}, domain = "", outputs = 1 }: EmitOptions = {}): readonly string[] {
+  all(
+    op: string,
+    inputs: readonly string[],
+    { attributes = {}, domain = "", outputs = 1 }: EmitOptions = {},
+  ): readonly string[] {
     const key = JSON.stringify([op, domain, inputs, attributes, outputs], (_, value: unknown) =>
       typeof value === "bigint" ? `${value}n` : value,
     );
@@ -115,7 +130,11 @@ export class Emitter {
   reshape(value: string, from: Shape, to: Shape): string {
     const origin = this.#views.get(value) ?? { value, shape: from };
     if (equalShapes(origin.shape, to)) return origin.value;
-    const view = this.one("Reshape", [origin.value, this.#reshapeTarget(to)], this.#mayBeEmpty(to) ? { attributes: { allowzero: { int: 1 } } } : {});
+    const view = this.one(
+      "Reshape",
+      [origin.value, this.#reshapeTarget(to)],
+      this.#mayBeEmpty(to) ? { attributes: { allowzero: { int: 1 } } } : {},
+    );
     this.#views.set(view, origin);
     return view;
   }
@@ -125,7 +144,8 @@ export class Emitter {
   /** The shape as a Reshape takes it: one unknown size may be left to the runtime. */
   #reshapeTarget(shape: Shape): string {
     const unknown = shape.filter((size) => typeof size !== "number");
-    if (unknown.length === 1 && !shape.includes(0)) return this.int64s(shape.map((size) => (typeof size === "number" ? size : -1)));
+    if (unknown.length === 1 && !shape.includes(0))
+      return this.int64s(shape.map((size) => (typeof size === "number" ? size : -1)));
     return this.shape(shape);
   }
 
@@ -153,8 +173,13 @@ export class Emitter {
     const quotient = quotientOf(name);
     if (quotient !== undefined) return this.one("Div", [this.size(quotient.dividend), this.int64s([quotient.divisor])]);
     const place = this.#axisOf.get(name);
-    if (place === undefined) throw new ShapeError(`size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`);
-    return this.one("Shape", [place.input], { attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } } });
+    if (place === undefined)
+      throw new ShapeError(
+        `size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`,
+      );
+    return this.one("Shape", [place.input], {
+      attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } },
+    });
   }
 
   /** Makes a value an output of the graph under this name. */
@@ -169,6 +194,10 @@ export class Emitter {
   /** All nodes, with published values under their new names. */
   publishedNodes(): OnnxNode[] {
     const renamed = (name: string): string => this.#published.get(name) ?? name;
-    return this.nodes.map((node) => ({ ...node, inputs: node.inputs.map(renamed), outputs: node.outputs.map(renamed) }));
+    return this.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(renamed),
+      outputs: node.outputs.map(renamed),
+    }));
   }
 }

@@ -13,7 +13,10 @@ import { concat, expand } from "./ops/layout.ts";
  * const [dWeight] = gradients(loss, [weight]);
  */
 export function gradients(scalar: Tensor, leaves: readonly Tensor[]): Tensor[] {
-  if (scalar.rank !== 0) throw new ShapeError(`gradients: a scalar is wanted, got ${scalar.dtype} ${formatShape(scalar.shape)}; sum it first`);
+  if (scalar.rank !== 0)
+    throw new ShapeError(
+      `gradients: a scalar is wanted, got ${scalar.dtype} ${formatShape(scalar.shape)}; sum it first`,
+    );
   const order = topologicalOrder([scalar]);
   const wanted = dependents(order, leaves);
   const arriving = new Map<Tensor, Tensor[]>([[scalar, [onesLike(scalar)]]]);
@@ -80,7 +83,10 @@ function accumulate(parts: readonly Tensor[]): Tensor {
   const places = scatters.map(({ node }) => node.inputs[1]!);
   const mixed = places.some(({ dtype }) => dtype !== places[0]!.dtype);
   const ids = concat(mixed ? places.map((part) => cast(part, "int64")) : places, 0);
-  const updates = concat(scatters.map(({ node }) => node.inputs[2]!), 0);
+  const updates = concat(
+    scatters.map(({ node }) => node.inputs[2]!),
+    0,
+  );
   return scatterAdd(expand(base, scatters[0]!.shape), ids, updates);
 }
 

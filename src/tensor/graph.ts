@@ -131,7 +131,8 @@ export function wantFloats(name: string, inputs: readonly TensorType[]): void {
 
 /** Refuses truth values where numbers are wanted. */
 export function wantNumbers(name: string, inputs: readonly TensorType[]): void {
-  if (inputs.some(({ dtype }) => dtype === "bool")) throw shapeError(name, inputs, "numbers are wanted, not bool; cast first");
+  if (inputs.some(({ dtype }) => dtype === "bool"))
+    throw shapeError(name, inputs, "numbers are wanted, not bool; cast first");
 }
 
 const applyInput = operation<{ readonly type: TensorType; readonly label: string }>({

@@ -19,7 +19,10 @@ export function lower(program: Program, { contrib = true, frozen = new Map() }: 
   const inputs = usedInputs(program);
   const taken = new Set([...inputs.keys(), ...Object.keys(program.outputs)]);
   const ambiguous = Object.keys(program.outputs).find((name) => inputs.has(name));
-  if (ambiguous !== undefined) throw new ShapeError(`program ${program.name} calls both an input and an output "${ambiguous}"; ONNX wants two names`);
+  if (ambiguous !== undefined)
+    throw new ShapeError(
+      `program ${program.name} calls both an input and an output "${ambiguous}"; ONNX wants two names`,
+    );
   const given = [...inputs].filter(([name]) => !frozen.has(name));
   const emitter = new Emitter({ contrib }, { axisOf: namedSizes(new Map(given)), taken });
   const names = new Map<Tensor, string>();

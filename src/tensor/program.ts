@@ -20,7 +20,9 @@ export function usedInputs(program: Program): Map<string, Tensor> {
   const leaves = new Set(nodes.filter(({ operation }) => operation.name === "input").map((node) => node.outputs[0]!));
   const used = new Map(Object.entries(program.inputs).filter(([, tensor]) => leaves.delete(tensor)));
   for (const stray of leaves) {
-    throw new ShapeError(`program ${program.name} uses "${String(stray.node.attributes.label)}", which is not among its inputs`);
+    throw new ShapeError(
+      `program ${program.name} uses "${String(stray.node.attributes.label)}", which is not among its inputs`,
+    );
   }
   return used;
 }

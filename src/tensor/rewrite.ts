@@ -21,7 +21,8 @@ export function rewrite(program: Program, rule: RewriteRule): Program {
       if (outputs[i] !== undefined && outputs[i] !== output) replaced.set(output, outputs[i]);
     });
   }
-  const rename = (tensors: Readonly<Record<string, Tensor>>) => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, now(tensor)]));
+  const rename = (tensors: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, now(tensor)]));
   return { name: program.name, inputs: rename(program.inputs), outputs: rename(program.outputs) };
 }
 

@@ -20,6 +20,26 @@ export { adam, type AdamOptions } from "./optimizers/adam.ts";
 export { adamW, type AdamWOptions } from "./optimizers/adamw.ts";
 export { type Optimizer, type UpdateOptions } from "./optimizers/optimizer.ts";
 export { sgd, type SgdOptions } from "./optimizers/sgd.ts";
-export { ParameterStore, vectorsWithoutDecay, type ParameterGroup, type ParameterStoreOptions } from "./parameter-store.ts";
-export { constant, cosine, inverseSquareRoot, linear, noam, schedules, type Schedule, type ScheduleName } from "./schedules.ts";
-export { TrainingStep, trainingProgram, type StepMemory, type StepResult, type TrainingStepOptions } from "./training-step.ts";
+export {
+  ParameterStore,
+  vectorsWithoutDecay,
+  type ParameterGroup,
+  type ParameterStoreOptions,
+} from "./parameter-store.ts";
+export {
+  constant,
+  cosine,
+  inverseSquareRoot,
+  linear,
+  noam,
+  schedules,
+  type Schedule,
+  type ScheduleName,
+} from "./schedules.ts";
+export {
+  TrainingStep,
+  trainingProgram,
+  type StepMemory,
+  type StepResult,
+  type TrainingStepOptions,
+} from "./training-step.ts";

@@ -29,10 +29,26 @@ export class ModelLearner implements Learner {
   readonly #optimizer: Optimizer;
 
   /** Differentiates and compiles the loss; about a second for a model of a few layers. */
-  static async create({ parameters, loss, optimizer, values, groups = [], seed, accumulates = false, session = {} }: ModelLearnerOptions): Promise<ModelLearner> {
-    const store = new ParameterStore(parameters, { slots: [...optimizer.slots, ...(accumulates ? [sumSlot] : [])], groups });
+  static async create({
+    parameters,
+    loss,
+    optimizer,
+    values,
+    groups = [],
+    seed,
+    accumulates = false,
+    session = {},
+  }: ModelLearnerOptions): Promise<ModelLearner> {
+    const store = new ParameterStore(parameters, {
+      slots: [...optimizer.slots, ...(accumulates ? [sumSlot] : [])],
+      groups,
+    });
     store.load(values);
-    return new ModelLearner(store, await TrainingStep.create({ parameters, loss, memory: store, seed, session }), optimizer);
+    return new ModelLearner(
+      store,
+      await TrainingStep.create({ parameters, loss, memory: store, seed, session }),
+      optimizer,
+    );
   }
 
   private constructor(store: ParameterStore, step: TrainingStep, optimizer: Optimizer) {
@@ -42,7 +58,10 @@ export class ModelLearner implements Learner {
   }
 
   /** What a checkpoint of this learner holds: weights, and the optimizer's moments as `slot.parameter`. */
-  get checkpointMemory(): { model: Readonly<Record<string, HostTensor<"float32">>>; optimizer: Readonly<Record<string, HostTensor<"float32">>> } {
+  get checkpointMemory(): {
+    model: Readonly<Record<string, HostTensor<"float32">>>;
+    optimizer: Readonly<Record<string, HostTensor<"float32">>>;
+  } {
     const moments = this.#optimizer.slots.flatMap((slot) =>
       Object.entries(this.store.tensors(slot)).map(([name, tensor]) => [`${slot}.${name}`, tensor] as const),
     );

@@ -99,7 +99,9 @@ export class ParameterStore {
     });
     for (const region of ["value", "gradient", ...slots]) {
       const held = [...parameters].filter(([, parameter]) => region === "value" || parameter.trainable);
-      const tensors = held.map(([name, { shape }]) => [name, this.memory.tensor(region, "float32", shape, starts.get(name))] as const);
+      const tensors = held.map(
+        ([name, { shape }]) => [name, this.memory.tensor(region, "float32", shape, starts.get(name))] as const,
+      );
       this.#tensors.set(region, Object.fromEntries(tensors));
     }
     this.values = this.tensors("value");
@@ -112,12 +114,16 @@ export class ParameterStore {
   /** Tensors of a region by parameter name: "value", "gradient" or a slot. */
   tensors(region: string): Tensors {
     const tensors = this.#tensors.get(region);
-    if (tensors === undefined) throw new RangeError(`the store keeps no "${region}"; it keeps ${[...this.#tensors.keys()].join(", ")}`);
+    if (tensors === undefined)
+      throw new RangeError(`the store keeps no "${region}"; it keeps ${[...this.#tensors.keys()].join(", ")}`);
     return tensors;
   }
 
   /** A region's trainable part, or one range of it, as one array that includes padding. */
-  flat(region: string, { start, count }: { start: number; count: number } = { start: 0, count: this.#trainablePadded }): Float32Array {
+  flat(
+    region: string,
+    { start, count }: { start: number; count: number } = { start: 0, count: this.#trainablePadded },
+  ): Float32Array {
     return this.memory.floats(region, start, count);
   }
 
@@ -130,22 +136,40 @@ export class ParameterStore {
     for (const [name, { dtype, dims }] of tensors) {
       const wanted = own[name];
       if (wanted === undefined) {
-        throw new FormatError(name, `unexpected: the model has no ${region} of this name. It comes from another model, or another configuration of this one.`);
+        throw new FormatError(
+          name,
+          `unexpected: the model has no ${region} of this name. It comes from another model, or another configuration of this one.`,
+        );
       }
-      if (dtype !== "float32" || dims.length !== wanted.dims.length || dims.some((dim, axis) => dim !== wanted.dims[axis])) {
-        throw new FormatError(name, `the model's ${region} is float32 [${wanted.dims.join(", ")}], got ${dtype} [${dims.join(", ")}]`);
+      if (
+        dtype !== "float32" ||
+        dims.length !== wanted.dims.length ||
+        dims.some((dim, axis) => dim !== wanted.dims[axis])
+      ) {
+        throw new FormatError(
+          name,
+          `the model's ${region} is float32 [${wanted.dims.join(", ")}], got ${dtype} [${dims.join(", ")}]`,
+        );
       }
     }
     const missing = Object.keys(own).filter((name) => !tensors.has(name));
     if (missing.length > 0) {
       const others = missing.length === 1 ? "" : `, and with it ${missing.length - 1} more`;
-      throw new FormatError(missing[0]!, `missing: the model's ${region} float32 [${own[missing[0]!]!.dims.join(", ")}] was not given${others}`);
+      throw new FormatError(
+        missing[0]!,
+        `missing: the model's ${region} float32 [${own[missing[0]!]!.dims.join(", ")}] was not given${others}`,
+      );
     }
     for (const [name, { data }] of tensors) own[name]!.data.set(data as Float32Array);
   }
 
   /** Copies of a region's tensors, which later steps do not change. */
   copyOut(region = "value"): Map<string, HostTensor<"float32">> {
-    return new Map(Object.entries(this.tensors(region)).map(([name, { dtype, dims, data }]) => [name, { dtype, dims, data: data.slice() }]));
+    return new Map(
+      Object.entries(this.tensors(region)).map(([name, { dtype, dims, data }]) => [
+        name,
+        { dtype, dims, data: data.slice() },
+      ]),
+    );
   }
 }

@@ -40,7 +40,15 @@ export function inverseSquareRoot({ learningRate, warmup = 4000 }: WarmupOptions
  * @example
  * const rate = noam({ dModel: 512, warmup: 4000 });
  */
-export function noam({ dModel, warmup = 4000, factor = 1 }: { dModel: number; warmup?: number; factor?: number }): Schedule {
+export function noam({
+  dModel,
+  warmup = 4000,
+  factor = 1,
+}: {
+  dModel: number;
+  warmup?: number;
+  factor?: number;
+}): Schedule {
   requireSteps("noam.dModel", dModel, 1);
   requireSteps("noam.warmup", warmup, 1);
   requirePositive("noam.factor", factor);
@@ -86,12 +94,21 @@ export const schedules = { "inverse-square-root": inverseSquareRoot, noam, cosin
 export type ScheduleName = keyof typeof schedules;
 
 /** `shape` falls from 1 to 0 while its argument, the part of the way from warm-up to end, goes from 0 to 1. */
-function decay(name: string, { learningRate, warmup = 0, steps, minimum = 0 }: DecayOptions, shape: (progress: number) => number): Schedule {
+function decay(
+  name: string,
+  { learningRate, warmup = 0, steps, minimum = 0 }: DecayOptions,
+  shape: (progress: number) => number,
+): Schedule {
   requirePositive(`${name}.learningRate`, learningRate);
   requireSteps(`${name}.warmup`, warmup, 0);
   requireSteps(`${name}.steps`, steps, 1);
-  if (warmup >= steps) throw new ConfigError(`${name}.warmup`, `must be below steps, or nothing is left for the decay (got warmup ${warmup}, steps ${steps}).`);
-  if (!(minimum >= 0 && minimum <= learningRate)) throw new ConfigError(`${name}.minimum`, `must be within 0 and learningRate ${learningRate} (got ${minimum}).`);
+  if (warmup >= steps)
+    throw new ConfigError(
+      `${name}.warmup`,
+      `must be below steps, or nothing is left for the decay (got warmup ${warmup}, steps ${steps}).`,
+    );
+  if (!(minimum >= 0 && minimum <= learningRate))
+    throw new ConfigError(`${name}.minimum`, `must be within 0 and learningRate ${learningRate} (got ${minimum}).`);
   return (step) => {
     if (step < warmup) return (learningRate * step) / warmup;
     if (step >= steps) return minimum;
@@ -104,5 +121,6 @@ function requirePositive(place: string, value: number): void {
 }
 
 function requireSteps(place: string, value: number, least: number): void {
-  if (!(Number.isInteger(value) && value >= least)) throw new ConfigError(place, `must be a whole number of at least ${least} (got ${value}).`);
+  if (!(Number.isInteger(value) && value >= least))
+    throw new ConfigError(place, `must be a whole number of at least ${least} (got ${value}).`);
 }

@@ -3,7 +3,16 @@ import { randomKey, type HostTensor } from "../base/index.ts";
 import { compile, RandomBytes, type Executable, type Feeds, type SessionOptions } from "../engine/index.ts";
 import type { LossProgram } from "../models/index.ts";
 import type { Parameter } from "../nn/index.ts";
-import { evaluateDim, gradients, programNodes, randomLabel, SymbolicDim, type Program, type Shape, type Tensor } from "../tensor/index.ts";
+import {
+  evaluateDim,
+  gradients,
+  programNodes,
+  randomLabel,
+  SymbolicDim,
+  type Program,
+  type Shape,
+  type Tensor,
+} from "../tensor/index.ts";
 
 /** Where a step reads weights and leaves gradients. */
 export interface StepMemory {
@@ -31,9 +40,15 @@ export interface StepResult {
 const randomPrefix = "random.";
 
 /** The program of a training step: loss, figures, and `gradient.<name>` for every trainable parameter. */
-export function trainingProgram(parameters: ReadonlyMap<string, Parameter>, { inputs, loss, figures }: LossProgram): Program {
+export function trainingProgram(
+  parameters: ReadonlyMap<string, Parameter>,
+  { inputs, loss, figures }: LossProgram,
+): Program {
   const trainable = [...parameters].filter(([, parameter]) => parameter.trainable);
-  const flowing = gradients(loss, trainable.map(([, { value }]) => value));
+  const flowing = gradients(
+    loss,
+    trainable.map(([, { value }]) => value),
+  );
   const outputs: Record<string, Tensor> = { loss, ...figures };
   trainable.forEach(([name], i) => (outputs[`gradient.${name}`] = flowing[i]!));
   const given: Record<string, Tensor> = { ...inputs };
@@ -42,7 +57,8 @@ export function trainingProgram(parameters: ReadonlyMap<string, Parameter>, { in
   let site = 0;
   for (const node of programNodes({ name: "sites", inputs: {}, outputs })) {
     const [output] = node.outputs;
-    if (node.operation.name === "input" && node.attributes.label === randomLabel) given[`${randomPrefix}${site++}`] = output!;
+    if (node.operation.name === "input" && node.attributes.label === randomLabel)
+      given[`${randomPrefix}${site++}`] = output!;
   }
   return { name: "training-step", inputs: given, outputs };
 }
@@ -63,13 +79,21 @@ export class TrainingStep {
     return new TrainingStep(program, await compile(program, session), memory, seed, Object.keys(loss.figures));
   }
 
-  private constructor(program: Program, executable: Executable, memory: StepMemory, seed: number, figures: readonly string[]) {
+  private constructor(
+    program: Program,
+    executable: Executable,
+    memory: StepMemory,
+    seed: number,
+    figures: readonly string[],
+  ) {
     this.program = program;
     this.#executable = executable;
     this.#memory = memory;
     this.#seed = seed;
     this.#figures = figures;
-    this.#into = Object.fromEntries(Object.entries(memory.gradients).map(([name, gradient]) => [`gradient.${name}`, gradient]));
+    this.#into = Object.fromEntries(
+      Object.entries(memory.gradients).map(([name, gradient]) => [`gradient.${name}`, gradient]),
+    );
     this.#sites = Object.entries(program.inputs)
       .filter(([name]) => name.startsWith(randomPrefix))
       .map(([name, { shape }]) => ({ name, shape }));

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { beamSearch, greedySearch, SearchAborted, type EarlyStopping, type Hypothesis, type ScoreProcessor } from "../../src/decode/index.ts";
+import {
+  beamSearch,
+  greedySearch,
+  SearchAborted,
+  type EarlyStopping,
+  type Hypothesis,
+  type ScoreProcessor,
+} from "../../src/decode/index.ts";
 import { hashed, logSoftmax, TableStepper, type Conditional } from "./table-stepper.ts";
 
 const end = 0;
@@ -37,19 +44,30 @@ describe("beam search", () => {
     { vocabularySize: 3, maxTokens: 4, lengthPenalty: 1 },
     { vocabularySize: 4, maxTokens: 3, lengthPenalty: 2 },
     { vocabularySize: 4, maxTokens: 3, lengthPenalty: -1 },
-  ])("with as many beams as outputs finds what exhaustive search finds (%o)", async ({ vocabularySize, maxTokens, lengthPenalty }) => {
-    const beams = vocabularySize ** maxTokens;
-    for (let seed = 1; seed <= 20; seed++) {
-      const conditional = hashed({ vocabularySize, seed });
-      const expected = everything(conditional, 0, maxTokens)
-        .map((h) => ({ ...h, score: h.logProbability / (h.tokens.length + (h.finished ? 1 : 0)) ** lengthPenalty }))
-        .sort((a, b) => b.score - a.score)
-        .slice(0, 5);
-      const stepper = new TableStepper({ keys: [0], conditional });
-      const found = await beamSearch(stepper, { start, end, maxTokens, beams, lengthPenalty, nbest: 5, earlyStopping: "never" });
-      expect(plain(found)).toEqual(plain([expected]));
-    }
-  });
+  ])(
+    "with as many beams as outputs finds what exhaustive search finds (%o)",
+    async ({ vocabularySize, maxTokens, lengthPenalty }) => {
+      const beams = vocabularySize ** maxTokens;
+      for (let seed = 1; seed <= 20; seed++) {
+        const conditional = hashed({ vocabularySize, seed });
+        const expected = everything(conditional, 0, maxTokens)
+          .map((h) => ({ ...h, score: h.logProbability / (h.tokens.length + (h.finished ? 1 : 0)) ** lengthPenalty }))
+          .sort((a, b) => b.score - a.score)
+          .slice(0, 5);
+        const stepper = new TableStepper({ keys: [0], conditional });
+        const found = await beamSearch(stepper, {
+          start,
+          end,
+          maxTokens,
+          beams,
+          lengthPenalty,
+          nbest: 5,
+          earlyStopping: "never",
+        });
+        expect(plain(found)).toEqual(plain([expected]));
+      }
+    },
+  );
 
   it.each([true, false])("with one beam is greedy search (early stopping %s)", async (earlyStopping) => {
     for (let seed = 1; seed <= 30; seed++) {
@@ -72,14 +90,23 @@ describe("beam search", () => {
 
   it("gives a sentence the same alone as in any batch, in any order", async () => {
     await fc.assert(
-      fc.asyncProperty(settings, fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7], { minLength: 1 }), async (given, keys) => {
-        const { seed, endBias, vocabularySize, ...options } = given;
-        const conditional = hashed({ seed, endBias, vocabularySize });
-        const search = (batch: readonly number[]) =>
-          beamSearch(new TableStepper({ keys: batch, conditional }), { start, end, ...options, nbest: options.beams });
-        const together = await search(keys);
-        for (const [i, key] of keys.entries()) expect(together[i]).toEqual((await search([key]))[0]);
-      }),
+      fc.asyncProperty(
+        settings,
+        fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7], { minLength: 1 }),
+        async (given, keys) => {
+          const { seed, endBias, vocabularySize, ...options } = given;
+          const conditional = hashed({ seed, endBias, vocabularySize });
+          const search = (batch: readonly number[]) =>
+            beamSearch(new TableStepper({ keys: batch, conditional }), {
+              start,
+              end,
+              ...options,
+              nbest: options.beams,
+            });
+          const together = await search(keys);
+          for (const [i, key] of keys.entries()) expect(together[i]).toEqual((await search([key]))[0]);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -106,7 +133,13 @@ describe("beam search", () => {
       return (tokens.length === 1 ? [0.02, 0.04, 0.9, 0.04] : [0.9, 0.04, 0.03, 0.03]).map(Math.log);
     };
     const stepper = new TableStepper({ keys: [0, 1], conditional });
-    const [[short], [long]] = await beamSearch(stepper, { start, end, maxTokens: 9, beams: 2, earlyStopping: true }) as [[Hypothesis], [Hypothesis]];
+    const [[short], [long]] = (await beamSearch(stepper, {
+      start,
+      end,
+      maxTokens: 9,
+      beams: 2,
+      earlyStopping: true,
+    })) as [[Hypothesis], [Hypothesis]];
     expect(short.tokens).toEqual([2]);
     expect(short.logProbability).toBeCloseTo(2 * Math.log(0.9), 6);
     expect(short.score).toBeCloseTo(Math.log(0.9), 6);
@@ -120,7 +153,12 @@ describe("beam search", () => {
     let before = 0;
     for (const lengthPenalty of [-1, 0, 0.5, 1, 1.5, 2, 3]) {
       const outputs = await beamSearch(new TableStepper({ keys, conditional }), {
-        start, end, maxTokens: 12, beams: 5, lengthPenalty, earlyStopping: "never",
+        start,
+        end,
+        maxTokens: 12,
+        beams: 5,
+        lengthPenalty,
+        earlyStopping: "never",
       });
       const total = outputs.reduce((sum, [best]) => sum + best!.tokens.length, 0);
       expect(total).toBeGreaterThanOrEqual(before);
@@ -131,7 +169,12 @@ describe("beam search", () => {
 
   it("honours the least and the greatest length", async () => {
     const keys = [0, 1, 2, 3, 4, 5];
-    for (const [minTokens, maxTokens] of [[0, 1], [3, 3], [4, 7], [7, 8]] as const) {
+    for (const [minTokens, maxTokens] of [
+      [0, 1],
+      [3, 3],
+      [4, 7],
+      [7, 8],
+    ] as const) {
       for (const endBias of [-9, 0, 9]) {
         const stepper = new TableStepper({ keys, conditional: hashed({ endBias }) });
         const outputs = await beamSearch(stepper, { start, end, minTokens, maxTokens, beams: 3, nbest: 3 });
@@ -146,16 +189,34 @@ describe("beam search", () => {
   });
 
   it("runs to the greatest length where nothing ends", async () => {
-    const outputs = await beamSearch(new TableStepper({ keys: [0, 1], conditional: hashed() }), { start, maxTokens: 6, beams: 3, nbest: 3 });
-    for (const { tokens, finished } of outputs.flat()) expect({ length: tokens.length, finished }).toEqual({ length: 6, finished: false });
+    const outputs = await beamSearch(new TableStepper({ keys: [0, 1], conditional: hashed() }), {
+      start,
+      maxTokens: 6,
+      beams: 3,
+      nbest: 3,
+    });
+    for (const { tokens, finished } of outputs.flat())
+      expect({ length: tokens.length, finished }).toEqual({ length: 6, finished: false });
   });
 
   it("takes the lower token, then the better-ranked row, among equals", async () => {
     const flat: Conditional = () => [-9, 0, 0, 0, 0];
-    const [list] = await beamSearch(new TableStepper({ keys: [0], conditional: flat }), { start, end, maxTokens: 1, beams: 3, nbest: 3, lengthPenalty: 0 });
+    const [list] = await beamSearch(new TableStepper({ keys: [0], conditional: flat }), {
+      start,
+      end,
+      maxTokens: 1,
+      beams: 3,
+      nbest: 3,
+      lengthPenalty: 0,
+    });
     // All three score the same and came at the same step; what joined the list later stands first.
     expect(list!.map(({ tokens }) => tokens[0])).toEqual([3, 2, 1]);
-    const [best] = await beamSearch(new TableStepper({ keys: [0], conditional: flat }), { start, end, maxTokens: 1, beams: 1 });
+    const [best] = await beamSearch(new TableStepper({ keys: [0], conditional: flat }), {
+      start,
+      end,
+      maxTokens: 1,
+      beams: 1,
+    });
     expect(best![0]!.tokens).toEqual([1]);
   });
 
@@ -169,28 +230,44 @@ describe("beam search", () => {
   });
 
   it("ends at any of several ends", async () => {
-    const outputs = await beamSearch(new TableStepper({ keys: [0, 1, 2, 3], conditional: hashed({ spread: 1 }) }), { start, end: [0, 4, 7], maxTokens: 8, beams: 3 });
-    for (const [{ tokens }] of outputs as [Hypothesis][]) expect(tokens.filter((token) => [0, 4, 7].includes(token))).toEqual([]);
+    const outputs = await beamSearch(new TableStepper({ keys: [0, 1, 2, 3], conditional: hashed({ spread: 1 }) }), {
+      start,
+      end: [0, 4, 7],
+      maxTokens: 8,
+      beams: 3,
+    });
+    for (const [{ tokens }] of outputs as [Hypothesis][])
+      expect(tokens.filter((token) => [0, 4, 7].includes(token))).toEqual([]);
   });
 
   it("stops between steps when the signal is raised", async () => {
     const signal = { aborted: false } as AbortSignal;
-    const stepper = new TableStepper({ keys: [0], conditional: (key, tokens) => {
-      if (tokens.length === 3) (signal as { aborted: boolean }).aborted = true;
-      return hashed()(key, tokens);
-    } });
+    const stepper = new TableStepper({
+      keys: [0],
+      conditional: (key, tokens) => {
+        if (tokens.length === 3) (signal as { aborted: boolean }).aborted = true;
+        return hashed()(key, tokens);
+      },
+    });
     await expect(beamSearch(stepper, { start, maxTokens: 100, beams: 2, signal })).rejects.toThrow(SearchAborted);
     expect(stepper.calls.steps).toBe(3);
   });
 
-  it.each([
-    { processors: [] },
-    { processors: [unchanged] },
-  ])("names the sentence and the step when the model's scores are not numbers", async ({ processors }) => {
-    const conditional: Conditional = (key, tokens) => (key === 2 && tokens.length === 3 ? new Array<number>(11).fill(NaN) : hashed({ endBias: -9 })(key, tokens));
-    const search = beamSearch(new TableStepper({ keys: [0, 1, 2], conditional }), { start, end, maxTokens: 9, beams: 2, processors });
-    await expect(search).rejects.toThrow(/sentence 2, step 2.*NaN/);
-  });
+  it.each([{ processors: [] }, { processors: [unchanged] }])(
+    "names the sentence and the step when the model's scores are not numbers",
+    async ({ processors }) => {
+      const conditional: Conditional = (key, tokens) =>
+        key === 2 && tokens.length === 3 ? new Array<number>(11).fill(NaN) : hashed({ endBias: -9 })(key, tokens);
+      const search = beamSearch(new TableStepper({ keys: [0, 1, 2], conditional }), {
+        start,
+        end,
+        maxTokens: 9,
+        beams: 2,
+        processors,
+      });
+      await expect(search).rejects.toThrow(/sentence 2, step 2.*NaN/);
+    },
+  );
 
   it.each([
     [{ maxTokens: 0 }, /maxTokens: expected a whole number of at least 1, got 0/],
@@ -200,10 +277,14 @@ describe("beam search", () => {
     [{ maxTokens: 3, end: 11 }, /end: token 11 is not in the vocabulary/],
     [{ maxTokens: 3, start: [[1], [1]] }, /2 lists of tokens for 1 sentences/],
   ])("refuses %o", async (options, message) => {
-    await expect(beamSearch(new TableStepper({ keys: [0], conditional: hashed() }), { start, ...options })).rejects.toThrow(message);
+    await expect(
+      beamSearch(new TableStepper({ keys: [0], conditional: hashed() }), { start, ...options }),
+    ).rejects.toThrow(message);
   });
 
   it("returns nothing for an empty batch", async () => {
-    expect(await beamSearch(new TableStepper({ keys: [], conditional: hashed() }), { start, maxTokens: 3 })).toEqual([]);
+    expect(await beamSearch(new TableStepper({ keys: [], conditional: hashed() }), { start, maxTokens: 3 })).toEqual(
+      [],
+    );
   });
 });

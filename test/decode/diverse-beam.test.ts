@@ -7,15 +7,29 @@ const start = 1;
 const keys = [0, 1, 2, 3];
 
 describe("diverse beam search", () => {
-  const run = (seed: number, options: { beams: number; groups: number; diversityPenalty: number; padding?: number }, batch = keys) =>
+  const run = (
+    seed: number,
+    options: { beams: number; groups: number; diversityPenalty: number; padding?: number },
+    batch = keys,
+  ) =>
     diverseBeamSearch(new TableStepper({ keys: batch, conditional: hashed({ seed, endBias: 1 }) }), {
-      start, end, maxTokens: 9, nbest: options.beams, lengthPenalty: 0.8, ...options,
+      start,
+      end,
+      maxTokens: 9,
+      nbest: options.beams,
+      lengthPenalty: 0.8,
+      ...options,
     });
 
   it("with one group is beam search", async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const plain = await beamSearch(new TableStepper({ keys, conditional: hashed({ seed, endBias: 1 }) }), {
-        start, end, maxTokens: 9, nbest: 4, beams: 4, lengthPenalty: 0.8,
+        start,
+        end,
+        maxTokens: 9,
+        nbest: 4,
+        beams: 4,
+        lengthPenalty: 0.8,
       });
       expect(await run(seed, { beams: 4, groups: 1, diversityPenalty: 5 })).toEqual(plain);
     }
@@ -60,6 +74,8 @@ describe("diverse beam search", () => {
   });
 
   it("refuses groups that do not divide the beams", async () => {
-    await expect(run(1, { beams: 4, groups: 3, diversityPenalty: 1 })).rejects.toThrow(/must divide beams \(got 3 and 4\)/);
+    await expect(run(1, { beams: 4, groups: 3, diversityPenalty: 1 })).rejects.toThrow(
+      /must divide beams \(got 3 and 4\)/,
+    );
   });
 });

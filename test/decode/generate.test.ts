@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { beamSearch, generate, greedySearch, minimumTokens, noRepeatNgram, repetitionPenalty } from "../../src/decode/index.ts";
+import {
+  beamSearch,
+  generate,
+  greedySearch,
+  minimumTokens,
+  noRepeatNgram,
+  repetitionPenalty,
+} from "../../src/decode/index.ts";
 import { hashed, TableStepper } from "./table-stepper.ts";
 
 const base = { decoder_start_token_id: 1, eos_token_id: 0, pad_token_id: 2, transformers_version: "4.37.0" };
@@ -7,9 +14,21 @@ const stepper = () => new TableStepper({ keys: [0, 1, 2], conditional: hashed({ 
 
 describe("a generation configuration", () => {
   it("counts the start token in its lengths and applies the repetition penalty before the bans", async () => {
-    const config = { ...base, num_beams: 3, max_length: 9, min_length: 5, no_repeat_ngram_size: 2, repetition_penalty: 1.4, length_penalty: 0.7 };
+    const config = {
+      ...base,
+      num_beams: 3,
+      max_length: 9,
+      min_length: 5,
+      no_repeat_ngram_size: 2,
+      repetition_penalty: 1.4,
+      length_penalty: 0.7,
+    };
     const direct = await beamSearch(stepper(), {
-      start: 1, end: 0, maxTokens: 8, beams: 3, lengthPenalty: 0.7,
+      start: 1,
+      end: 0,
+      maxTokens: 8,
+      beams: 3,
+      lengthPenalty: 0.7,
       processors: [repetitionPenalty(1.4), noRepeatNgram(2), minimumTokens(4, [0])],
     });
     expect(await generate(stepper(), config)).toEqual(direct);
@@ -24,9 +43,17 @@ describe("a generation configuration", () => {
   });
 
   it("takes lengths from max_new_tokens over max_length, and a prompt out of max_length", async () => {
-    const prompts = [[4, 1], [5, 1], [6, 1]];
+    const prompts = [
+      [4, 1],
+      [5, 1],
+      [6, 1],
+    ];
     const given = { keys: [0, 1, 2], conditional: hashed({ endBias: -9 }), before: [[4], [5], [6]] };
-    for (const [config, length] of [[{ max_length: 10 }, 8], [{ max_length: 10, max_new_tokens: 3 }, 3], [{}, 18]] as const) {
+    for (const [config, length] of [
+      [{ max_length: 10 }, 8],
+      [{ max_length: 10, max_new_tokens: 3 }, 3],
+      [{}, 18],
+    ] as const) {
       const outputs = await generate(new TableStepper(given), { ...base, ...config }, { prompts });
       expect(outputs.map(([best]) => best!.tokens.length)).toEqual([length, length, length]);
     }

@@ -39,7 +39,10 @@ describe("greedy search", () => {
     const prompts = [[4, 5, 6], [7], [8, 9]];
     const before = prompts.map((prompt) => prompt.slice(0, -1));
     const options = { end, maxTokens: 6, processors: [repetitionPenalty(1.5), minimumTokens(2, [end])] };
-    const together = await greedySearch(new TableStepper({ keys: [0, 1, 2], conditional, before }), { ...options, start: prompts });
+    const together = await greedySearch(new TableStepper({ keys: [0, 1, 2], conditional, before }), {
+      ...options,
+      start: prompts,
+    });
     for (const i of prompts.keys()) {
       const stepper = new TableStepper({ keys: [i], conditional, before: [before[i]!] });
       expect(await greedySearch(stepper, { ...options, start: [prompts[i]!] })).toEqual([together[i]]);
@@ -51,10 +54,20 @@ describe("greedy search", () => {
     await greedySearch(plain, { start, end, maxTokens: 4 });
     expect(new Set(plain.counts)).toEqual(new Set([1]));
     const raw = new TableStepper({ keys: [0], conditional: hashed() });
-    const [output] = await greedySearch(raw, { start, end, maxTokens: 4, scale: "logits", processors: [repetitionPenalty(1)] });
+    const [output] = await greedySearch(raw, {
+      start,
+      end,
+      maxTokens: 4,
+      scale: "logits",
+      processors: [repetitionPenalty(1)],
+    });
     expect(raw.calls).toMatchObject({ logits: raw.calls.steps, top: 0, all: 0 });
     // A penalty of 1 changes nothing, so the log-probabilities are the model's own.
-    const [same] = await greedySearch(new TableStepper({ keys: [0], conditional: hashed() }), { start, end, maxTokens: 4 });
+    const [same] = await greedySearch(new TableStepper({ keys: [0], conditional: hashed() }), {
+      start,
+      end,
+      maxTokens: 4,
+    });
     expect(output!.tokens).toEqual(same!.tokens);
     expect(output!.logProbability).toBeCloseTo(same!.logProbability, 5);
   });

@@ -82,30 +82,37 @@ const made: Record<string, (args: Arguments, given: number) => ScoreProcessor> =
   bad_words: ({ bad_words_ids }) => badWords(bad_words_ids),
   forced_bos: ({ bos_token_id }) => forcedFirst(bos_token_id),
   forced_eos: ({ max_length, eos_token_id }, given) => forcedLast(eos_token_id, max_length - given),
-  exponential_decay_length: ({ start: after, factor, eos_token_id }) => lengthDecay({ after, factor, ends: [eos_token_id] }),
+  exponential_decay_length: ({ start: after, factor, eos_token_id }) =>
+    lengthDecay({ after, factor, ends: [eos_token_id] }),
   suppress_tokens: ({ tokens }) => suppressed(tokens),
   suppress_at_begin: ({ tokens, begin_index }, given) => suppressedAt(begin_index - given, tokens),
   sequence_bias: ({ bias }) => wordBias(bias),
 };
 
 describe.skipIf(!shared)("score processors against transformers 4.37 [skipped: set HEDDLE_SHARED]", () => {
-  const fixture = shared === undefined ? undefined : JSON.parse(readFileSync(sharedFile("fixtures/hf/generation/logits_processors.json"), "utf8"));
+  const fixture =
+    shared === undefined
+      ? undefined
+      : JSON.parse(readFileSync(sharedFile("fixtures/hf/generation/logits_processors.json"), "utf8"));
   const cases: Case[] = fixture?.cases ?? [];
 
-  it.each(cases.map((one, i) => ({ ...one, title: `${i} ${one.name} ${JSON.stringify(one.args)}` })))("$title", ({ name, args, input_ids, scores }) => {
-    const given = args.prompt_length_to_skip ?? 1;
-    const processor = made[name]!(args, given);
-    for (const [sentence, ids] of input_ids.entries()) {
-      const tokens = Int32Array.from(ids);
-      const prefix: Prefix = { sentence, tokens, length: ids.length, generated: ids.length - given };
-      const row = Float32Array.from(fixture.scores_in[sentence]);
-      processor.process(prefix, row);
-      for (const [token, expected] of scores[sentence]!.entries()) {
-        if (expected === null) expect(row[token], `token ${token}`).toBe(-Infinity);
-        else expect(Math.abs(row[token]! - expected), `token ${token}`).toBeLessThan(1e-5);
+  it.each(cases.map((one, i) => ({ ...one, title: `${i} ${one.name} ${JSON.stringify(one.args)}` })))(
+    "$title",
+    ({ name, args, input_ids, scores }) => {
+      const given = args.prompt_length_to_skip ?? 1;
+      const processor = made[name]!(args, given);
+      for (const [sentence, ids] of input_ids.entries()) {
+        const tokens = Int32Array.from(ids);
+        const prefix: Prefix = { sentence, tokens, length: ids.length, generated: ids.length - given };
+        const row = Float32Array.from(fixture.scores_in[sentence]);
+        processor.process(prefix, row);
+        for (const [token, expected] of scores[sentence]!.entries()) {
+          if (expected === null) expect(row[token], `token ${token}`).toBe(-Infinity);
+          else expect(Math.abs(row[token]! - expected), `token ${token}`).toBeLessThan(1e-5);
+        }
       }
-    }
-  });
+    },
+  );
 
   it("covers every kind in the file", () => {
     expect(cases.map(({ name }) => name).filter((name) => !(name in made))).toEqual([]);
@@ -118,7 +125,11 @@ const overRows = ({ process }: ScoreProcessor): ScoreProcessor => ({ process });
 
 describe("processors in a search", () => {
   const keys = [0, 1, 2, 3];
-  const search = (processors: readonly ScoreProcessor[], conditional: Conditional = hashed({ endBias: 1 }), beams = 4) => {
+  const search = (
+    processors: readonly ScoreProcessor[],
+    conditional: Conditional = hashed({ endBias: 1 }),
+    beams = 4,
+  ) => {
     const stepper = new TableStepper({ keys, conditional });
     return { stepper, outputs: beamSearch(stepper, { start, end, maxTokens: 8, beams, nbest: beams, processors }) };
   };
@@ -132,7 +143,10 @@ describe("processors in a search", () => {
     ["a forced first token", [forcedFirst(9)]],
     ["a forced last token", [forcedLast(end, 8)]],
     ["a prefix of some sentences", [forcedPrefix([[3, 4, 5], [], [7], [10, 10]])]],
-    ["all of them, the bans first", [noRepeatNgram(2), suppressed([2]), minimumTokens(3, [end]), forcedFirst(2), forcedLast(end, 8)]],
+    [
+      "all of them, the bans first",
+      [noRepeatNgram(2), suppressed([2]), minimumTokens(3, [end]), forcedFirst(2), forcedLast(end, 8)],
+    ],
     ["a forced token that is banned afterwards", [forcedPrefix([[3], [], [4]]), suppressed([3])]],
   ])("%s: rules and whole rows give the same", async (_, processors) => {
     for (let seed = 1; seed <= 15; seed++) {
@@ -198,7 +212,10 @@ describe("processors in a search", () => {
   });
 
   it("raw scores asked of a model that does not show them are refused", async () => {
-    const { sentences, vocabularySize, topCandidates, logProbabilities } = new TableStepper({ keys: [0], conditional: hashed() });
+    const { sentences, vocabularySize, topCandidates, logProbabilities } = new TableStepper({
+      keys: [0],
+      conditional: hashed(),
+    });
     const stepper: Stepper = { sentences, vocabularySize, topCandidates, logProbabilities };
     expect(() => greedySearch(stepper, { start, maxTokens: 3, scale: "logits" })).toThrow(/not its logits/);
   });

@@ -39,7 +39,13 @@ describe("sampling", () => {
 
   it("keeps the smallest set that reaches the nucleus's mass", () => {
     // Probabilities 0.5, 0.3, 0.15, 0.05.
-    for (const [mass, kept] of [[0.4, 1], [0.6, 2], [0.79, 2], [0.81, 3], [0.99, 4]] as const) {
+    for (const [mass, kept] of [
+      [0.4, 1],
+      [0.6, 2],
+      [0.79, 2],
+      [0.81, 3],
+      [0.99, 4],
+    ] as const) {
       const row = Float32Array.from([0.15, 0.5, 0.05, 0.3], Math.log);
       nucleus(mass).process({ sentence: 0, generated: 0, length: 1, tokens: Int32Array.of(1) }, row);
       expect(row.filter((x) => x > -Infinity)).toHaveLength(kept);

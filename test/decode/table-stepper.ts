@@ -90,7 +90,8 @@ export class TableStepper implements Stepper {
   #advance(step: Step): number[][] {
     const isFirst = this.calls.steps++ === 0;
     const size = step.sentences.length * step.beams;
-    if (step.tokens.length !== size || step.parents.length !== size) throw new Error("a step's arrays must have its rows");
+    if (step.tokens.length !== size || step.parents.length !== size)
+      throw new Error("a step's arrays must have its rows");
     const alive = [...step.sentences];
     if (alive.some((sentence, i) => i > 0 && sentence <= alive[i - 1]!)) throw new Error("sentences must ascend");
     this.alive.push(alive);

@@ -38,10 +38,22 @@ test("a program that the runtime has no kernel for is named", async () => {
 });
 
 const cases: [string, Record<string, ReturnType<typeof hostTensor>>, RegExp][] = [
-  ["a dtype", { ids: hostTensor("int64", [1, 1], [0]), table: values }, /lookup: input "ids" is int32 \[batch, time\], got int64 \[1, 1\]: dtypes differ/],
+  [
+    "a dtype",
+    { ids: hostTensor("int64", [1, 1], [0]), table: values },
+    /lookup: input "ids" is int32 \[batch, time\], got int64 \[1, 1\]: dtypes differ/,
+  ],
   ["a rank", { ids: hostTensor("int32", [1], [0]), table: values }, /number of axes differs/],
-  ["a fixed size", { ids: hostTensor("int32", [1, 1], [0]), table: hostTensor("float32", [4, 2], new Float32Array(8)) }, /5 is 5 elsewhere and 4 here/],
-  ["an unknown name", { idz: hostTensor("int32", [1, 1], [0]), table: values }, /there is no input "idz"; inputs are ids, table/],
+  [
+    "a fixed size",
+    { ids: hostTensor("int32", [1, 1], [0]), table: hostTensor("float32", [4, 2], new Float32Array(8)) },
+    /5 is 5 elsewhere and 4 here/,
+  ],
+  [
+    "an unknown name",
+    { idz: hostTensor("int32", [1, 1], [0]), table: values },
+    /there is no input "idz"; inputs are ids, table/,
+  ],
   ["a missing one", { table: values }, /no value is given for ids/],
 ];
 test.each(cases)("%s that does not fit is refused before the run", async (_, feeds, message) => {
@@ -52,11 +64,19 @@ test.each(cases)("%s that does not fit is refused before the run", async (_, fee
 test("two sizes under one name are refused, and a size that follows from names must follow", async () => {
   const keys = t.input("keys", "float32", [batch, time]);
   const mask = t.input("mask", "float32", [batch, t.addDims(time, 1)]);
-  await using executable = await compile({ name: "cached", inputs: { mask, keys }, outputs: { y: t.add(t.pad(keys, { axis: 1, after: 1 }), mask) } }, { threads: 1 });
-  const floats = (rows: number, columns: number) => hostTensor("float32", [rows, columns], new Float32Array(rows * columns));
+  await using executable = await compile(
+    { name: "cached", inputs: { mask, keys }, outputs: { y: t.add(t.pad(keys, { axis: 1, after: 1 }), mask) } },
+    { threads: 1 },
+  );
+  const floats = (rows: number, columns: number) =>
+    hostTensor("float32", [rows, columns], new Float32Array(rows * columns));
   expect((await executable.run({ mask: floats(2, 4), keys: floats(2, 3) })).y!.dims).toEqual([2, 4]);
-  await expect(executable.run({ mask: floats(2, 4), keys: floats(1, 3) })).rejects.toThrow(/batch is 2 elsewhere and 1 here/);
-  await expect(executable.run({ mask: floats(2, 5), keys: floats(2, 3) })).rejects.toThrow(/input "mask" is \[2, 5\], where time \+ 1 is 4, not 5/);
+  await expect(executable.run({ mask: floats(2, 4), keys: floats(1, 3) })).rejects.toThrow(
+    /batch is 2 elsewhere and 1 here/,
+  );
+  await expect(executable.run({ mask: floats(2, 5), keys: floats(2, 3) })).rejects.toThrow(
+    /input "mask" is \[2, 5\], where time \+ 1 is 4, not 5/,
+  );
 });
 
 test("an output that does not exist is refused", async () => {
@@ -78,7 +98,9 @@ test.each(unavailable)("%s is a configuration error in Node", async (_, options,
 test("CUDA either runs or says what it needs", async () => {
   try {
     await using executable = await compile(lookup, { provider: "cuda" });
-    expect((await executable.run({ ids: hostTensor("int32", [1, 1], [0]), table: values })).rows!.dims).toEqual([1, 1, 2]);
+    expect((await executable.run({ ids: hostTensor("int32", [1, 1], [0]), table: values })).rows!.dims).toEqual([
+      1, 1, 2,
+    ]);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).message).toMatch(/provider: "cuda" cannot be used here\. It needs an NVIDIA driver/);

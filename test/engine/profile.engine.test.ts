@@ -10,8 +10,15 @@ import * as t from "../../src/tensor/index.ts";
 const x = t.input("x", "float32", [t.dim("rows"), 64]);
 const weight = t.input("weight", "float32", [64, 64]);
 const hidden = t.exp(t.matmul(x, weight)); // tanh or relu would be fused into the product
-const program: t.Program = { name: "two layers", inputs: { x, weight }, outputs: { y: t.softmax(t.matmul(hidden, weight)) } };
-const feeds = { x: hostTensor("float32", [32, 64], new Float32Array(32 * 64).fill(0.1)), weight: hostTensor("float32", [64, 64], new Float32Array(64 * 64).fill(0.01)) };
+const program: t.Program = {
+  name: "two layers",
+  inputs: { x, weight },
+  outputs: { y: t.softmax(t.matmul(hidden, weight)) },
+};
+const feeds = {
+  x: hostTensor("float32", [32, 64], new Float32Array(32 * 64).fill(0.1)),
+  weight: hostTensor("float32", [64, 64], new Float32Array(64 * 64).fill(0.01)),
+};
 
 test("rows add up to the operations' time, shares to one, shapes to their row, and no file is left", async () => {
   const before = readdirSync(tmpdir()).filter((name) => name.startsWith("heddle-profile-")).length;
@@ -37,7 +44,9 @@ test("rows add up to the operations' time, shares to one, shapes to their row, a
   const events = trace.traceEvents.slice(1);
   expect(events.filter(({ name }) => name === "two layers")).toHaveLength(3);
   expect(events.every(({ ph, ts, dur }) => ph === "X" && typeof ts === "number" && typeof dur === "number")).toBe(true);
-  expect(events.find(({ name }) => name === "Exp [32, 64]")).toMatchObject({ args: { node: expect.stringMatching(/^Exp_\d+$/) as unknown, inputs: "[32, 64]" } });
+  expect(events.find(({ name }) => name === "Exp [32, 64]")).toMatchObject({
+    args: { node: expect.stringMatching(/^Exp_\d+$/) as unknown, inputs: "[32, 64]" },
+  });
 
   const text = formatProfile(table);
   expect(text).toMatch(/^operation +count +ms +share\n/);

@@ -26,7 +26,12 @@ test("runs of all sessions of a queue go one after another, also past a failure,
       queue,
     );
   const [a, b] = [session("a", true), session("b")];
-  const results = await Promise.allSettled([a.run(new Map(), new Map()), b.run(new Map(), new Map()), a.dispose(), b.run(new Map(), new Map())]);
+  const results = await Promise.allSettled([
+    a.run(new Map(), new Map()),
+    b.run(new Map(), new Map()),
+    a.dispose(),
+    b.run(new Map(), new Map()),
+  ]);
   expect(seen).toEqual(["a", "b", "a gone", "b"]);
   expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled", "fulfilled"]);
 });

@@ -15,9 +15,14 @@ let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), "heddle-hub-"))));
 afterEach(() => rm(folder, { recursive: true }));
 
-async function readCheckpoint(from: string): Promise<{ config: Record<string, unknown>; tensors: Map<string, HostTensor> }> {
+async function readCheckpoint(
+  from: string,
+): Promise<{ config: Record<string, unknown>; tensors: Map<string, HostTensor> }> {
   const config = JSON.parse(await readFile(join(from, "config.json"), "utf8"));
-  return { config, tensors: decodeSafetensors(new Uint8Array(await readFile(join(from, "model.safetensors")))).tensors };
+  return {
+    config,
+    tensors: decodeSafetensors(new Uint8Array(await readFile(join(from, "model.safetensors")))).tensors,
+  };
 }
 
 async function problemOf(action: Promise<unknown>): Promise<Error> {
@@ -28,12 +33,21 @@ async function problemOf(action: Promise<unknown>): Promise<Error> {
 }
 
 describe("a folder read and written", () => {
-  test.each([["marian", marian], ["bart", bart]])("%s's model.safetensors is the same byte for byte, and so are both configurations in meaning", async (_, from) => {
+  test.each([
+    ["marian", marian],
+    ["bart", bart],
+  ])("%s's model.safetensors is the same byte for byte, and so are both configurations in meaning", async (_, from) => {
     await saveHuggingFace(join(folder, "new"), await loadHuggingFace(from));
-    const [before, after] = await Promise.all([from, join(folder, "new")].map((path) => readFile(join(path, "model.safetensors"))));
+    const [before, after] = await Promise.all(
+      [from, join(folder, "new")].map((path) => readFile(join(path, "model.safetensors"))),
+    );
     expect(after!.equals(before!)).toBe(true);
     for (const file of ["config.json", "generation_config.json"]) {
-      const [old, saved] = await Promise.all([from, join(folder, "new")].map(async (path): Promise<unknown> => JSON.parse(await readFile(join(path, file), "utf8"))));
+      const [old, saved] = await Promise.all(
+        [from, join(folder, "new")].map(async (path): Promise<unknown> =>
+          JSON.parse(await readFile(join(path, file), "utf8")),
+        ),
+      );
       expect(saved).toEqual(old);
     }
   });
@@ -44,7 +58,9 @@ describe("a folder read and written", () => {
     const names = await readdir(folder);
     expect(names.filter((name) => /^model-0000\d-of-00004\.safetensors$/.test(name))).toHaveLength(4);
     const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8"));
-    expect(index.metadata.total_size).toBe([...(await readCheckpoint(bart)).tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0));
+    expect(index.metadata.total_size).toBe(
+      [...(await readCheckpoint(bart)).tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+    );
     const again = await loadHuggingFace(folder);
     expect(again.weights).toEqual(loaded.weights);
     expect(again.unusedRows).toEqual(loaded.unusedRows);
@@ -79,11 +95,17 @@ describe("a checkpoint in memory", () => {
     const { weights, unusedRows } = fromHub(config, tensors);
     const stored = tensors.get("model.encoder.layers.1.fc1.weight")!;
     const ours = weights.get("encoder.layers.1.feedForward.expand.weight")!;
-    expect([stored.dims, ours.dims]).toEqual([[96, 48], [48, 96]]);
+    expect([stored.dims, ours.dims]).toEqual([
+      [96, 48],
+      [48, 96],
+    ]);
     expect(ours.data[5 * 96 + 70]).toBe(stored.data[70 * 48 + 5]);
     expect(weights.get("outputBias")!.dims).toEqual([140]);
     const positions = tensors.get("model.decoder.embed_positions.weight")!;
-    expect([positions.dims, weights.get("target.positions.table")!.dims]).toEqual([[42, 48], [40, 48]]);
+    expect([positions.dims, weights.get("target.positions.table")!.dims]).toEqual([
+      [42, 48],
+      [40, 48],
+    ]);
     expect(unusedRows.get("target.positions.table")!.data).toEqual(positions.data.slice(0, 96));
     expect(weights.get("target.positions.table")!.data[0]).toBe(positions.data[96]);
   });
@@ -91,10 +113,16 @@ describe("a checkpoint in memory", () => {
   test("16-bit floats are widened", async () => {
     const { config, tensors } = await readCheckpoint(marian);
     const name = "model.encoder.layers.0.self_attn.q_proj.bias";
-    const halves = (dtype: "float16" | "bfloat16", one: number): HostTensor => ({ dtype, dims: [48], data: new Uint16Array(48).fill(one) });
+    const halves = (dtype: "float16" | "bfloat16", one: number): HostTensor => ({
+      dtype,
+      dims: [48],
+      data: new Uint16Array(48).fill(one),
+    });
     for (const tensor of [halves("float16", 0x3c00), halves("bfloat16", 0x3f80)]) {
       const { weights } = fromHub(config, new Map([...tensors, [name, tensor]]));
-      expect(weights.get("encoder.layers.0.selfAttention.query.bias")).toEqual(hostTensor("float32", [48], new Float32Array(48).fill(1)));
+      expect(weights.get("encoder.layers.0.selfAttention.query.bias")).toEqual(
+        hostTensor("float32", [48], new Float32Array(48).fill(1)),
+      );
     }
   });
 
@@ -110,7 +138,11 @@ describe("a checkpoint in memory", () => {
     const { config, tensors } = await readCheckpoint(marian);
     const shared = tensors.get("model.shared.weight")!;
     const table = hostTensor("float32", [64, 48], sinusoidalTable({ dModel: 48, maxPositions: 64, layout: "halves" }));
-    const copies = [["lm_head.weight", shared], ["model.encoder.embed_tokens.weight", shared], ["model.decoder.embed_positions.weight", table]] as const;
+    const copies = [
+      ["lm_head.weight", shared],
+      ["model.encoder.embed_tokens.weight", shared],
+      ["model.decoder.embed_positions.weight", table],
+    ] as const;
     expect(fromHub(config, new Map([...tensors, ...copies])).weights).toEqual(fromHub(config, tensors).weights);
   });
 
@@ -119,17 +151,35 @@ describe("a checkpoint in memory", () => {
     const data = (tensors.get("model.shared.weight")!.data as Float32Array).slice();
     data[7]! += 0.01;
     const untied = new Map([...tensors, ["lm_head.weight", hostTensor("float32", [131, 48], data)]]);
-    expect(() => fromHub(config, untied, { place: "here" })).toThrow(/^here, tensor "lm_head.weight": is \S+ at 7, where .* this file does not\.$/);
+    expect(() => fromHub(config, untied, { place: "here" })).toThrow(
+      /^here, tensor "lm_head.weight": is \S+ at 7, where .* this file does not\.$/,
+    );
   });
 });
 
 describe("what does not fit is an error that names it", () => {
   const bias = "model.encoder.layers.0.fc2.bias";
   const cases: [string, (tensors: Map<string, HostTensor>) => unknown, RegExp][] = [
-    ["a missing tensor", (tensors) => tensors.delete(bias), /lacks 1 tensor, "model\.encoder\.layers\.0\.fc2\.bias" \[48\] \(our encoder\.layers\.0\.feedForward\.contract\.bias\)/],
-    ["an unexpected tensor", (tensors) => tensors.set("classifier.weight", hostTensor("float32", [2], [1, 2])), /holds 1 tensor, "classifier\.weight" \[2\] that a model of type marian/],
-    ["a wrong shape", (tensors) => tensors.set(bias, hostTensor("float32", [2], [1, 2])), /fc2\.bias": is \[2\], but config\.json asks for \[48\] \(our encoder\.layers\.0\.feedForward\.contract\.bias \[48\]\)/],
-    ["whole numbers", (tensors) => tensors.set(bias, hostTensor("int32", [48], new Int32Array(48))), /fc2\.bias": float32, float16 or bfloat16 was wanted, got int32/],
+    [
+      "a missing tensor",
+      (tensors) => tensors.delete(bias),
+      /lacks 1 tensor, "model\.encoder\.layers\.0\.fc2\.bias" \[48\] \(our encoder\.layers\.0\.feedForward\.contract\.bias\)/,
+    ],
+    [
+      "an unexpected tensor",
+      (tensors) => tensors.set("classifier.weight", hostTensor("float32", [2], [1, 2])),
+      /holds 1 tensor, "classifier\.weight" \[2\] that a model of type marian/,
+    ],
+    [
+      "a wrong shape",
+      (tensors) => tensors.set(bias, hostTensor("float32", [2], [1, 2])),
+      /fc2\.bias": is \[2\], but config\.json asks for \[48\] \(our encoder\.layers\.0\.feedForward\.contract\.bias \[48\]\)/,
+    ],
+    [
+      "whole numbers",
+      (tensors) => tensors.set(bias, hostTensor("int32", [48], new Int32Array(48))),
+      /fc2\.bias": float32, float16 or bfloat16 was wanted, got int32/,
+    ],
   ];
   test.each(cases)("%s, in memory and in a folder", async (_, change, message) => {
     const { config, tensors } = await readCheckpoint(marian);
@@ -146,9 +196,17 @@ describe("what does not fit is an error that names it", () => {
   const configs: [string, HubConfig, RegExp][] = [
     ["an unknown family", { model_type: "rwkv" }, /config\.json: model_type "rwkv" is not supported; bart, marian are/],
     ["no family", { model_type: undefined }, /model_type is missing/],
-    ["an activation", { activation_function: "gelu_new" }, /activation_function "gelu_new" is not supported; relu, gelu, swish/],
+    [
+      "an activation",
+      { activation_function: "gelu_new" },
+      /activation_function "gelu_new" is not supported; relu, gelu, swish/,
+    ],
     ["untied tables", { tie_word_embeddings: false }, /tie_word_embeddings false is not supported/],
-    ["two vocabularies", { decoder_vocab_size: 140 }, /decoder_vocab_size 140 is not supported for this family, only 131 is/],
+    [
+      "two vocabularies",
+      { decoder_vocab_size: 140 },
+      /decoder_vocab_size 140 is not supported for this family, only 131 is/,
+    ],
     ["dropped layers", { decoder_layerdrop: 0.1 }, /decoder_layerdrop 0\.1/],
     ["a text for a number", { d_model: "48" }, /d_model must be a number \(got "48"\)/],
   ];
@@ -160,13 +218,17 @@ describe("what does not fit is an error that names it", () => {
 
   test("heads that do not divide the width", async () => {
     const { config, tensors } = await readCheckpoint(marian);
-    expect(() => fromHub({ ...config, encoder_attention_heads: 7 }, tensors)).toThrow(/heads must divide dModel \(got heads 7, dModel 48\)/);
+    expect(() => fromHub({ ...config, encoder_attention_heads: 7 }, tensors)).toThrow(
+      /heads must divide dModel \(got heads 7, dModel 48\)/,
+    );
   });
 
   test("a folder of another library's weights", async () => {
     await cp(join(marian, "config.json"), join(folder, "config.json"));
     await writeFile(join(folder, "pytorch_model.bin"), "");
-    expect((await problemOf(loadHuggingFace(folder))).message).toMatch(/holds neither .* It has pytorch_model\.bin: convert the weights to safetensors first\.$/);
+    expect((await problemOf(loadHuggingFace(folder))).message).toMatch(
+      /holds neither .* It has pytorch_model\.bin: convert the weights to safetensors first\.$/,
+    );
   });
 
   test("a folder that is none, and a config.json that is no JSON", async () => {
@@ -176,9 +238,21 @@ describe("what does not fit is an error that names it", () => {
   });
 
   const indices: [string, (map: Record<string, string>) => unknown, RegExp][] = [
-    ["leads out of the folder", (map) => (map[bias] = "../model-00001-of-00001.safetensors"), /must name a file in this folder/],
-    ["names the wrong file", (map) => (map["no.such"] = "model-00001-of-00002.safetensors"), /says that tensor "no\.such" is in model-00001-of-00002\.safetensors, which does not hold it/],
-    ["leaves a tensor out", (map) => delete map[bias], /does not list tensor "model\.encoder\.layers\.0\.fc2\.bias", which is in model-0000\d-of-00002/],
+    [
+      "leads out of the folder",
+      (map) => (map[bias] = "../model-00001-of-00001.safetensors"),
+      /must name a file in this folder/,
+    ],
+    [
+      "names the wrong file",
+      (map) => (map["no.such"] = "model-00001-of-00002.safetensors"),
+      /says that tensor "no\.such" is in model-00001-of-00002\.safetensors, which does not hold it/,
+    ],
+    [
+      "leaves a tensor out",
+      (map) => delete map[bias],
+      /does not list tensor "model\.encoder\.layers\.0\.fc2\.bias", which is in model-0000\d-of-00002/,
+    ],
   ];
   test.each(indices)("an index of shards that %s", async (_, change, message) => {
     await saveHuggingFace(folder, { ...(await loadHuggingFace(marian)), maxShardBytes: 300_000 });
@@ -192,8 +266,14 @@ describe("what does not fit is an error that names it", () => {
   test("weights that are not the model's are not written", async () => {
     const { config, tensors } = await readCheckpoint(marian);
     const { weights } = fromHub(config, tensors);
-    expect(() => toHub({ config, weights: new Map([...weights, ["more", weights.get("outputBias")!]]) })).toThrow(/^more: the model that config\.json describes has no weight of this name/);
-    expect(() => toHub({ config, weights: new Map([...weights, ["outputBias", hostTensor("float32", [1], [0])]]) })).toThrow(/outputBias: is float32 \[1\], but config\.json asks for float32 \[131\]/);
-    expect(() => toHub({ config, weights: new Map([...weights].slice(1)) })).toThrow(/no weight of this name was given/);
+    expect(() => toHub({ config, weights: new Map([...weights, ["more", weights.get("outputBias")!]]) })).toThrow(
+      /^more: the model that config\.json describes has no weight of this name/,
+    );
+    expect(() =>
+      toHub({ config, weights: new Map([...weights, ["outputBias", hostTensor("float32", [1], [0])]]) }),
+    ).toThrow(/outputBias: is float32 \[1\], but config\.json asks for float32 \[131\]/);
+    expect(() => toHub({ config, weights: new Map([...weights].slice(1)) })).toThrow(
+      /no weight of this name was given/,
+    );
   });
 });

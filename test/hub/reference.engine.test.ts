@@ -18,7 +18,10 @@ function tracedProgram(model: Transformer): Program {
   const sourceIds = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
   const targetIds = input("targetIds", "int32", [dim("batch"), dim("targetTime")]);
   const { encoder, decoder } = model.forward(sourceIds, targetIds);
-  const outputs: Record<string, Tensor> = { "out.logits": model.logits(decoder.output), "out.encoder_last_hidden_state": encoder.memory };
+  const outputs: Record<string, Tensor> = {
+    "out.logits": model.logits(decoder.output),
+    "out.encoder_last_hidden_state": encoder.memory,
+  };
   const lists = {
     encoder_hidden_states: encoder.hidden,
     decoder_hidden_states: decoder.hidden,
@@ -26,128 +29,154 @@ function tracedProgram(model: Transformer): Program {
     decoder_attentions: decoder.selfAttention,
     cross_attentions: decoder.crossAttention,
   };
-  for (const [name, tensors] of Object.entries(lists)) tensors.forEach((tensor, i) => (outputs[`out.${name}.${i}`] = tensor));
+  for (const [name, tensors] of Object.entries(lists))
+    tensors.forEach((tensor, i) => (outputs[`out.${name}.${i}`] = tensor));
   const parameters = parameterInputs(namedParameters(model));
   return withoutDropout({ name: "traced", inputs: { ...parameters, sourceIds, targetIds }, outputs });
 }
 
 /** The labels as whole targets: START, labels, padding where the reference ignores. */
 function targetRows({ inputs }: Reference, pad: number): number[][] {
-  return inputs.labels.map((row, i) => [inputs.decoder_input_ids[i]![0]!, ...row.map((id) => (id === -100 ? pad : id))]);
+  return inputs.labels.map((row, i) => [
+    inputs.decoder_input_ids[i]![0]!,
+    ...row.map((id) => (id === -100 ? pad : id)),
+  ]);
 }
 
 for (const [name, folder] of Object.entries(referenceFolders)) {
-  describe.skipIf(folder === undefined)(`${name}, against the reference implementation${folder === undefined ? " [skipped: set HEDDLE_SHARED]" : ""}`, () => {
-    let reference: Reference;
-    let loaded: HuggingFaceModel;
+  describe.skipIf(folder === undefined)(
+    `${name}, against the reference implementation${folder === undefined ? " [skipped: set HEDDLE_SHARED]" : ""}`,
+    () => {
+      let reference: Reference;
+      let loaded: HuggingFaceModel;
 
-    beforeAll(async () => {
-      reference = await readReference(folder!);
-      loaded = await loadHuggingFace(folder!);
-    });
-
-    test("logits, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {
-      const run = await compile(tracedProgram(loaded.model), session);
-      const { input_ids, attention_mask, decoder_input_ids } = reference.inputs;
-      const results = await run.run({ ...Object.fromEntries(loaded.weights), sourceIds: idTensor(input_ids), targetIds: idTensor(decoder_input_ids) });
-      const mask = attention_mask.flat();
-      const expected = [...reference.tensors].filter(([tensor]) => tensor.startsWith("out.") && tensor !== "out.loss");
-      expect(Object.keys(results).toSorted()).toEqual(expected.map(([tensor]) => tensor).toSorted());
-      for (const [tensor, { dims, data }] of expected) {
-        const got = results[tensor]!;
-        expect(got.dims, tensor).toEqual(dims);
-        const sourceTime = input_ids[0]!.length;
-        // Rows of an encoder's tensor: [batch, time, …] for states, [batch, heads, query, key] for attention.
-        const rowOf = (i: number): number => {
-          const row = Math.floor(i / dims.at(-1)!);
-          const time = row % dims.at(-2)!;
-          const batch = Math.floor(i / (data.length / dims[0]!));
-          return batch * sourceTime + time;
-        };
-        const where = tensor.startsWith("out.encoder_") ? (i: number) => mask[rowOf(i)] === 1 : () => true;
-        expectClose(got.data as Float32Array, data as Float32Array, { within: 1e-4, what: tensor, where });
-      }
-      await run.dispose();
-    });
-
-    describe("training", () => {
-      let run: Executable;
-      let feeds: Record<string, HostTensor>;
       beforeAll(async () => {
-        const parameters = namedParameters(loaded.model);
-        run = await compile(withoutDropout(trainingProgram(parameters, teacherForcing(loaded.model))), session);
-        const labels = reference.inputs.labels.flat().filter((id) => id !== -100).length;
-        feeds = {
-          sourceIds: idTensor(reference.inputs.input_ids),
-          targetIds: idTensor(targetRows(reference, loaded.model.options.pad)),
-          tokenWeight: hostTensor("float32", [], [1 / labels]),
-        };
+        reference = await readReference(folder!);
+        loaded = await loadHuggingFace(folder!);
       });
-      afterAll(() => run.dispose());
 
-      test("the loss and the first gradient of every parameter agree", async () => {
-        const results = await run.run({ ...Object.fromEntries(loaded.weights), ...feeds });
-        expectClose(results.loss!.data as Float32Array, [reference.loss], { within: 1e-4, what: "loss" });
-        // Gradients lie like their weights, so they are written out under the reference's names as weights are.
-        const ours = [...loaded.weights].map(([parameter, { dims, data }]): [string, HostTensor] => {
-          const gradient = results[`gradient.${parameter}`];
-          return [parameter, gradient ?? { dtype: "float32", dims, data: allocate("float32", data.length) }];
+      test("logits, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {
+        const run = await compile(tracedProgram(loaded.model), session);
+        const { input_ids, attention_mask, decoder_input_ids } = reference.inputs;
+        const results = await run.run({
+          ...Object.fromEntries(loaded.weights),
+          sourceIds: idTensor(input_ids),
+          targetIds: idTensor(decoder_input_ids),
         });
-        const gradients = toHub({ config: loaded.config, weights: new Map(ours) });
-        const untrained = [...gradients.keys()].filter((tensor) => reference.train.grads_step0[tensor] === undefined);
-        expect(untrained).toEqual(["final_logits_bias"]);
-        for (const [tensor, { l2, sum }] of Object.entries(reference.train.grads_step0)) {
-          const values = gradients.get(tensor)!.data;
-          const got = { l2: Math.sqrt(values.reduce((total, x) => total + x * x, 0)), sum: values.reduce((total, x) => total + x, 0) };
-          for (const figure of ["l2", "sum"] as const) {
-            const expected = { l2, sum }[figure];
-            const tolerance = Math.max(1e-5, 1e-3 * Math.abs(expected));
-            expectClose([got[figure]], [expected], { within: tolerance, what: `${figure} of the gradient of ${tensor}` });
+        const mask = attention_mask.flat();
+        const expected = [...reference.tensors].filter(
+          ([tensor]) => tensor.startsWith("out.") && tensor !== "out.loss",
+        );
+        expect(Object.keys(results).toSorted()).toEqual(expected.map(([tensor]) => tensor).toSorted());
+        for (const [tensor, { dims, data }] of expected) {
+          const got = results[tensor]!;
+          expect(got.dims, tensor).toEqual(dims);
+          const sourceTime = input_ids[0]!.length;
+          // Rows of an encoder's tensor: [batch, time, …] for states, [batch, heads, query, key] for attention.
+          const rowOf = (i: number): number => {
+            const row = Math.floor(i / dims.at(-1)!);
+            const time = row % dims.at(-2)!;
+            const batch = Math.floor(i / (data.length / dims[0]!));
+            return batch * sourceTime + time;
+          };
+          const where = tensor.startsWith("out.encoder_") ? (i: number) => mask[rowOf(i)] === 1 : () => true;
+          expectClose(got.data as Float32Array, data as Float32Array, { within: 1e-4, what: tensor, where });
+        }
+        await run.dispose();
+      });
+
+      describe("training", () => {
+        let run: Executable;
+        let feeds: Record<string, HostTensor>;
+        beforeAll(async () => {
+          const parameters = namedParameters(loaded.model);
+          run = await compile(withoutDropout(trainingProgram(parameters, teacherForcing(loaded.model))), session);
+          const labels = reference.inputs.labels.flat().filter((id) => id !== -100).length;
+          feeds = {
+            sourceIds: idTensor(reference.inputs.input_ids),
+            targetIds: idTensor(targetRows(reference, loaded.model.options.pad)),
+            tokenWeight: hostTensor("float32", [], [1 / labels]),
+          };
+        });
+        afterAll(() => run.dispose());
+
+        test("the loss and the first gradient of every parameter agree", async () => {
+          const results = await run.run({ ...Object.fromEntries(loaded.weights), ...feeds });
+          expectClose(results.loss!.data as Float32Array, [reference.loss], { within: 1e-4, what: "loss" });
+          // Gradients lie like their weights, so they are written out under the reference's names as weights are.
+          const ours = [...loaded.weights].map(([parameter, { dims, data }]): [string, HostTensor] => {
+            const gradient = results[`gradient.${parameter}`];
+            return [parameter, gradient ?? { dtype: "float32", dims, data: allocate("float32", data.length) }];
+          });
+          const gradients = toHub({ config: loaded.config, weights: new Map(ours) });
+          const untrained = [...gradients.keys()].filter((tensor) => reference.train.grads_step0[tensor] === undefined);
+          expect(untrained).toEqual(["final_logits_bias"]);
+          for (const [tensor, { l2, sum }] of Object.entries(reference.train.grads_step0)) {
+            const values = gradients.get(tensor)!.data;
+            const got = {
+              l2: Math.sqrt(values.reduce((total, x) => total + x * x, 0)),
+              sum: values.reduce((total, x) => total + x, 0),
+            };
+            for (const figure of ["l2", "sum"] as const) {
+              const expected = { l2, sum }[figure];
+              const tolerance = Math.max(1e-5, 1e-3 * Math.abs(expected));
+              expectClose([got[figure]], [expected], {
+                within: tolerance,
+                what: `${figure} of the gradient of ${tensor}`,
+              });
+            }
           }
-        }
-        const whole = [...reference.tensors].filter(([tensor]) => tensor.startsWith("grad."));
-        expect(whole.length).toBeGreaterThan(3);
-        for (const [tensor, { data }] of whole) {
-          const got = gradients.get(tensor.slice("grad.".length))!.data;
-          expectClose(got, data as Float32Array, { within: 1e-5, relative: 1e-3, what: tensor });
-        }
+          const whole = [...reference.tensors].filter(([tensor]) => tensor.startsWith("grad."));
+          expect(whole.length).toBeGreaterThan(3);
+          for (const [tensor, { data }] of whole) {
+            const got = gradients.get(tensor.slice("grad.".length))!.data;
+            expectClose(got, data as Float32Array, { within: 1e-5, relative: 1e-3, what: tensor });
+          }
+        });
+
+        test("five AdamW steps pass through the reference's six losses", async () => {
+          const rates = { dropout: 0, attention_dropout: 0, activation_dropout: 0 };
+          const { model, weights } = fromHub({ ...loaded.config, ...rates }, toHub(loaded));
+          const { lr, betas, eps, weight_decay: weightDecay } = reference.train.optimizer;
+          const parameters = namedParameters(model);
+          const optimizer = adamW({ betas, epsilon: eps, weightDecay });
+          const store = new ParameterStore(parameters, { slots: optimizer.slots });
+          store.load(weights);
+          const loss = teacherForcing(model);
+          const training = await TrainingStep.create({ parameters, loss, memory: store, seed: 0, session });
+          const losses: number[] = [];
+          for (let step = 1; step <= reference.train.losses.length; step++) {
+            losses.push((await training.run(feeds, { step })).loss);
+            optimizer.update(store, { step, learningRate: lr });
+          }
+          await training.dispose();
+          expectClose(losses, reference.train.losses, { within: 1e-3, what: "losses" });
+        });
       });
 
-      test("five AdamW steps pass through the reference's six losses", async () => {
-        const rates = { dropout: 0, attention_dropout: 0, activation_dropout: 0 };
-        const { model, weights } = fromHub({ ...loaded.config, ...rates }, toHub(loaded));
-        const { lr, betas, eps, weight_decay: weightDecay } = reference.train.optimizer;
-        const parameters = namedParameters(model);
-        const optimizer = adamW({ betas, epsilon: eps, weightDecay });
-        const store = new ParameterStore(parameters, { slots: optimizer.slots });
-        store.load(weights);
-        const loss = teacherForcing(model);
-        const training = await TrainingStep.create({ parameters, loss, memory: store, seed: 0, session });
-        const losses: number[] = [];
-        for (let step = 1; step <= reference.train.losses.length; step++) {
-          losses.push((await training.run(feeds, { step })).loss);
-          optimizer.update(store, { step, learningRate: lr });
+      test("every generation agrees token for token, and scores within 1e-3", async () => {
+        const decoder = new TransformerDecoder(loaded.model, loaded.weights, session);
+        const sources = reference.generation_inputs.input_ids;
+        const [start, end, pad] = ["decoder_start_token_id", "eos_token_id", "pad_token_id"].map(
+          (key) => loaded.generationConfig[key] as number,
+        );
+        expect(reference.generation.length).toBeGreaterThan(3);
+        for (const { kwargs, sequences, sequences_scores: scores } of reference.generation) {
+          const stepper = await decoder.start(idTensor(sources));
+          const found = (await generate(stepper, { ...loaded.generationConfig, ...kwargs }, { sources })).flat();
+          const rows = found.map(({ tokens, finished }) => [start!, ...tokens, ...(finished ? [end!] : [])]);
+          const longest = Math.max(...rows.map((row) => row.length));
+          const padded = rows.map((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad!)]);
+          expect(padded, JSON.stringify(kwargs)).toEqual(sequences);
+          if (scores !== undefined)
+            expectClose(
+              found.map(({ score }) => score),
+              scores,
+              { within: 1e-3, what: `scores with ${JSON.stringify(kwargs)}` },
+            );
         }
-        await training.dispose();
-        expectClose(losses, reference.train.losses, { within: 1e-3, what: "losses" });
+        await decoder.dispose();
       });
-    });
-
-    test("every generation agrees token for token, and scores within 1e-3", async () => {
-      const decoder = new TransformerDecoder(loaded.model, loaded.weights, session);
-      const sources = reference.generation_inputs.input_ids;
-      const [start, end, pad] = ["decoder_start_token_id", "eos_token_id", "pad_token_id"].map((key) => loaded.generationConfig[key] as number);
-      expect(reference.generation.length).toBeGreaterThan(3);
-      for (const { kwargs, sequences, sequences_scores: scores } of reference.generation) {
-        const stepper = await decoder.start(idTensor(sources));
-        const found = (await generate(stepper, { ...loaded.generationConfig, ...kwargs }, { sources })).flat();
-        const rows = found.map(({ tokens, finished }) => [start!, ...tokens, ...(finished ? [end!] : [])]);
-        const longest = Math.max(...rows.map((row) => row.length));
-        const padded = rows.map((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad!)]);
-        expect(padded, JSON.stringify(kwargs)).toEqual(sequences);
-        if (scores !== undefined) expectClose(found.map(({ score }) => score), scores, { within: 1e-3, what: `scores with ${JSON.stringify(kwargs)}` });
-      }
-      await decoder.dispose();
-    });
-  });
+    },
+  );
 }

@@ -12,9 +12,18 @@ export interface Reference {
   readonly inputs: Record<"input_ids" | "attention_mask" | "labels" | "decoder_input_ids", number[][]>;
   readonly loss: number;
   readonly generation_inputs: { readonly input_ids: number[][] };
-  readonly generation: readonly { readonly kwargs: Record<string, unknown>; readonly sequences: number[][]; readonly sequences_scores?: number[] }[];
+  readonly generation: readonly {
+    readonly kwargs: Record<string, unknown>;
+    readonly sequences: number[][];
+    readonly sequences_scores?: number[];
+  }[];
   readonly train: {
-    readonly optimizer: { readonly lr: number; readonly betas: [number, number]; readonly eps: number; readonly weight_decay: number };
+    readonly optimizer: {
+      readonly lr: number;
+      readonly betas: [number, number];
+      readonly eps: number;
+      readonly weight_decay: number;
+    };
     readonly losses: number[];
     readonly grads_step0: Readonly<Record<string, { readonly l2: number; readonly sum: number }>>;
   };
@@ -29,7 +38,9 @@ export const referenceFolders: Readonly<Record<string, string | undefined>> = {
 
 export async function readReference(folder: string): Promise<Reference> {
   const { tensors } = decodeSafetensors(new Uint8Array(await readFile(join(folder, "expected.safetensors"))));
-  const { inputs, loss, generation_inputs, generation, train } = JSON.parse(await readFile(join(folder, "expected.json"), "utf8"));
+  const { inputs, loss, generation_inputs, generation, train } = JSON.parse(
+    await readFile(join(folder, "expected.json"), "utf8"),
+  );
   return { folder, tensors, inputs, loss, generation_inputs, generation, train };
 }
 

@@ -39,7 +39,10 @@ describe.each(arrangements)("decoding with a Transformer, %s", (_, options) => {
       const expected = await whole.run(idRows(owner), idRows(rows));
       for (let row = 0; row < rows.length; row++) {
         const last = (row * (t + 1) + t) * width;
-        expectClose(got.subarray(row * width, (row + 1) * width), expected.data.subarray(last, last + width), { within: 1e-5, what: `step ${t}, row ${row}` });
+        expectClose(got.subarray(row * width, (row + 1) * width), expected.data.subarray(last, last + width), {
+          within: 1e-5,
+          what: `step ${t}, row ${row}`,
+        });
       }
       // One sentence leaves after steps 2, 4 and 5; the others' rows are drawn from their own rows of this step.
       const staying = sentences.map((_, place) => place);
@@ -59,15 +62,26 @@ describe.each(arrangements)("decoding with a Transformer, %s", (_, options) => {
     const decoder = new TransformerDecoder(model, weights, session);
     const greedy = { start, end: 2, maxTokens: 12 };
     const searches = [
-      async (rows: number[][]) => (await greedySearch(await decoder.start(idRows(rows)), greedy)).map((found) => [found]),
-      async (rows: number[][]) => beamSearch(await decoder.start(idRows(rows, { time: rows.length === 1 ? 0 : 11 })), { ...greedy, beams: 4, nbest: 3, lengthPenalty: 0.6 }),
+      async (rows: number[][]) =>
+        (await greedySearch(await decoder.start(idRows(rows)), greedy)).map((found) => [found]),
+      async (rows: number[][]) =>
+        beamSearch(await decoder.start(idRows(rows, { time: rows.length === 1 ? 0 : 11 })), {
+          ...greedy,
+          beams: 4,
+          nbest: 3,
+          lengthPenalty: 0.6,
+        }),
     ];
     for (const search of searches) {
       const together = await search(sources);
       for (const [i, source] of sources.entries()) {
         const [alone] = await search([source]);
         expect(alone!.map(({ tokens }) => tokens)).toEqual(together[i]!.map(({ tokens }) => tokens));
-        expectClose(alone!.map(({ score }) => score), together[i]!.map(({ score }) => score), { within: 1e-5, what: `scores of sentence ${i}` });
+        expectClose(
+          alone!.map(({ score }) => score),
+          together[i]!.map(({ score }) => score),
+          { within: 1e-5, what: `scores of sentence ${i}` },
+        );
       }
     }
     await decoder.dispose();

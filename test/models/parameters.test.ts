@@ -3,7 +3,8 @@ import { elementCount } from "../../src/base/index.ts";
 import { Transformer } from "../../src/models/index.ts";
 import { namedParameters } from "../../src/nn/index.ts";
 
-const count = (model: Transformer): number => [...namedParameters(model).values()].reduce((total, { shape }) => total + elementCount(shape), 0);
+const count = (model: Transformer): number =>
+  [...namedParameters(model).values()].reduce((total, { shape }) => total + elementCount(shape), 0);
 
 describe("the sizes of Vaswani et al. 2017, table 3, with its joint vocabulary of 37,000", () => {
   // By hand, d = dModel, f = dFeedForward: table 37000 d; attention 4 (d² + d); feed-forward 2 d f + f + d; a norm 2 d.
@@ -33,7 +34,9 @@ describe("tying", () => {
   });
 
   test("three-way with two vocabularies is refused", () => {
-    expect(() => new Transformer({ ...small, vocabularySize: { source: 11, target: 12 }, tying: "three-way" })).toThrow(/three-way tying needs one vocabulary/);
+    expect(() => new Transformer({ ...small, vocabularySize: { source: 11, target: 12 }, tying: "three-way" })).toThrow(
+      /three-way tying needs one vocabulary/,
+    );
   });
 });
 
@@ -41,6 +44,11 @@ test("pre-norm adds a final norm to each stack and nothing else", () => {
   const options = { vocabularySize: 11, dModel: 8, heads: 2, layers: 1 } as const;
   const post = [...namedParameters(new Transformer(options)).keys()];
   const pre = [...namedParameters(new Transformer({ ...options, norm: "pre" })).keys()];
-  expect(pre.filter((name) => !post.includes(name))).toEqual(["encoder.finalNorm.scale", "encoder.finalNorm.shift", "decoder.finalNorm.scale", "decoder.finalNorm.shift"]);
+  expect(pre.filter((name) => !post.includes(name))).toEqual([
+    "encoder.finalNorm.scale",
+    "encoder.finalNorm.shift",
+    "decoder.finalNorm.scale",
+    "decoder.finalNorm.shift",
+  ]);
   expect(post.filter((name) => !pre.includes(name))).toEqual([]);
 });

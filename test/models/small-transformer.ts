@@ -15,9 +15,18 @@ const small = { dModel: 16, heads: 4, layers: 2, dFeedForward: 24, maxPositions:
 export const arrangements: readonly (readonly [name: string, options: TransformerOptions])[] = [
   ["post-norm, sinusoidal, three-way tied", { ...small, vocabularySize: 13 }],
   ["pre-norm, sinusoidal, two vocabularies", { ...small, vocabularySize: { source: 17, target: 13 }, norm: "pre" }],
-  ["post-norm, learned, untied", { ...small, vocabularySize: 13, positions: "learned", tying: "none", activation: "gelu" }],
-  ["pre-norm, learned, concatenated", { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", norm: "pre" }],
-  ["post-norm, sinusoidal, concatenated, two-way tied", { ...small, vocabularySize: 13, positionJoin: "concatenate", tying: "two-way" }],
+  [
+    "post-norm, learned, untied",
+    { ...small, vocabularySize: 13, positions: "learned", tying: "none", activation: "gelu" },
+  ],
+  [
+    "pre-norm, learned, concatenated",
+    { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", norm: "pre" },
+  ],
+  [
+    "post-norm, sinusoidal, concatenated, two-way tied",
+    { ...small, vocabularySize: 13, positionJoin: "concatenate", tying: "two-way" },
+  ],
   [
     "pre-norm, embedding norm, unlike stacks, output offset",
     {
@@ -47,9 +56,16 @@ export function feedsOf(weights: Weights): Feeds {
 }
 
 /** Rows of ids, padded with `pad` to the longest, or to `time` if that is more. */
-export function idRows(rows: readonly (readonly number[])[], { time = 0, pad = 0 }: { time?: number; pad?: number } = {}): HostTensor<"int32"> {
+export function idRows(
+  rows: readonly (readonly number[])[],
+  { time = 0, pad = 0 }: { time?: number; pad?: number } = {},
+): HostTensor<"int32"> {
   const longest = Math.max(time, ...rows.map((row) => row.length));
-  return hostTensor("int32", [rows.length, longest], rows.flatMap((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad)]));
+  return hostTensor(
+    "int32",
+    [rows.length, longest],
+    rows.flatMap((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad)]),
+  );
 }
 
 /** Rows of random ids from 1 on, of these lengths. */
@@ -69,7 +85,10 @@ export async function evaluate(
   inputs: Readonly<Record<string, Tensor>> = {},
 ): Promise<Record<string, HostTensor>> {
   const parameters = parameterInputs(namedParameters(model));
-  const run = await compile(withoutDropout({ name: "test", inputs: { ...parameters, sourceIds, targetIds, ...inputs }, outputs }), session);
+  const run = await compile(
+    withoutDropout({ name: "test", inputs: { ...parameters, sourceIds, targetIds, ...inputs }, outputs }),
+    session,
+  );
   try {
     return await run.run(feeds);
   } finally {
@@ -81,7 +100,10 @@ export async function evaluate(
 export async function logitsOf(model: Transformer, weights: Weights) {
   const outputs = { logits: model.logits(model.forward(sourceIds, targetIds).decoder.output) };
   const parameters = parameterInputs(namedParameters(model));
-  const run = await compile(withoutDropout({ name: "logits", inputs: { ...parameters, sourceIds, targetIds }, outputs }), session);
+  const run = await compile(
+    withoutDropout({ name: "logits", inputs: { ...parameters, sourceIds, targetIds }, outputs }),
+    session,
+  );
   return {
     run: async (source: HostTensor<"int32">, target: HostTensor<"int32">): Promise<HostTensor<"float32">> => {
       const { logits } = await run.run({ ...feedsOf(weights), sourceIds: source, targetIds: target });

@@ -7,17 +7,36 @@ import { causalMask, keyMask, maskBias, namedParameters } from "../../src/nn/ind
 import { dim, gradients, input, mul, sum, withoutDropout, type Tensor } from "../../src/tensor/index.ts";
 import { trainingProgram } from "../../src/train/index.ts";
 import { expectClose, largestDifference } from "../close.ts";
-import { arrangements, evaluate, feedsOf, idRows, logitsOf, noisyWeights, randomRows, session, sourceIds, type Weights } from "./small-transformer.ts";
+import {
+  arrangements,
+  evaluate,
+  feedsOf,
+  idRows,
+  logitsOf,
+  noisyWeights,
+  randomRows,
+  session,
+  sourceIds,
+  type Weights,
+} from "./small-transformer.ts";
 
 const sourceRows = randomRows([9, 4, 6], 13, 2);
 /** START, tokens, END. */
 const targetRows = randomRows([5, 8, 3], 13, 3);
 
 async function trainingRun(model: Transformer, weights: Weights) {
-  const run = await compile(withoutDropout(trainingProgram(namedParameters(model), teacherForcing(model, { labelSmoothing: 0.1 }))), session);
+  const run = await compile(
+    withoutDropout(trainingProgram(namedParameters(model), teacherForcing(model, { labelSmoothing: 0.1 }))),
+    session,
+  );
   return {
     run: (source: HostTensor, target: HostTensor) =>
-      run.run({ ...feedsOf(weights), sourceIds: source, targetIds: target, tokenWeight: hostTensor("float32", [], [1 / 13]) }),
+      run.run({
+        ...feedsOf(weights),
+        sourceIds: source,
+        targetIds: target,
+        tokenWeight: hostTensor("float32", [], [1 / 13]),
+      }),
     [Symbol.asyncDispose]: () => run.dispose(),
   };
 }
@@ -40,7 +59,9 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
         const [from, place] = [row * 8 * width, (row * 8 + changed) * width];
         expect(after.data.subarray(from, place)).toEqual(before.data.subarray(from, place));
         // The changed token itself is seen: the test would notice a decoder that sees nothing.
-        expect(largestDifference(after.data.subarray(place, place + width), before.data.subarray(place, place + width))).toBeGreaterThan(1e-3);
+        expect(
+          largestDifference(after.data.subarray(place, place + width), before.data.subarray(place, place + width)),
+        ).toBeGreaterThan(1e-3);
       }
     }
   });
@@ -52,7 +73,11 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     const { memory, bias } = model.encode(sourceIds);
     const { output } = model.decoder.teacherForced(embedded, memory, { self: maskBias(causalMask(time)), cross: bias });
     const [flowing] = gradients(sum(mul(output, probe)), [embedded]) as [Tensor];
-    const values = hostTensor("float32", [3, 8, 16], Float32Array.from({ length: 3 * 8 * 16 }, (_, i) => Math.sin(i)));
+    const values = hostTensor(
+      "float32",
+      [3, 8, 16],
+      Float32Array.from({ length: 3 * 8 * 16 }, (_, i) => Math.sin(i)),
+    );
     const last = 4;
     // The loss looks at positions up to 4.
     const weight = { ...values, data: values.data.map((value, i) => (Math.floor(i / 16) % 8 <= last ? value : 0)) };
@@ -71,12 +96,16 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     const tight = await logits.run(idRows(sourceRows), idRows(targetRows));
     const wide = await logits.run(idRows(sourceRows, { time: 20 }), idRows(targetRows, { time: 12 }));
     for (const [row, { length }] of targetRows.entries()) {
-      const own = (tensor: HostTensor<"float32">, time: number) => tensor.data.subarray(row * time * width, (row * time + length) * width);
+      const own = (tensor: HostTensor<"float32">, time: number) =>
+        tensor.data.subarray(row * time * width, (row * time + length) * width);
       expectClose(own(wide, 12), own(tight, 8), { within: 1e-6, relative: 1e-6, what: `logits of row ${row}` });
     }
 
     await using training = await trainingRun(model, weights);
-    const [few, many] = [await training.run(idRows(sourceRows), idRows(targetRows)), await training.run(idRows(sourceRows, { time: 20 }), idRows(targetRows, { time: 12 }))];
+    const [few, many] = [
+      await training.run(idRows(sourceRows), idRows(targetRows)),
+      await training.run(idRows(sourceRows, { time: 20 }), idRows(targetRows, { time: 12 })),
+    ];
     for (const [name, { data }] of Object.entries(few)) {
       expectClose(many[name]!.data as Float32Array, data as Float32Array, { within: 1e-6, relative: 1e-5, what: name });
     }
@@ -105,7 +134,10 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     expectClose(long.data, short.data, { within: 1e-6, relative: 1e-6, what: "logits" });
 
     await using training = await trainingRun(model, weights);
-    const [few, many] = [await training.run(idRows(rows), idRows(targetRows)), await training.run(idRows(rows, { time: 19 }), idRows(targetRows))];
+    const [few, many] = [
+      await training.run(idRows(rows), idRows(targetRows)),
+      await training.run(idRows(rows, { time: 19 }), idRows(targetRows)),
+    ];
     for (const [name, { data }] of Object.entries(few)) {
       expect((data as Float32Array).every(Number.isFinite), name).toBe(true);
       expectClose(many[name]!.data as Float32Array, data as Float32Array, { within: 1e-6, relative: 1e-5, what: name });
@@ -119,13 +151,24 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     const after = await logits.run(idRows(order.map((i) => sourceRows[i]!)), idRows(order.map((i) => targetRows[i]!)));
     for (const [to, from] of order.entries()) {
       const size = 8 * width;
-      expectClose(after.data.subarray(to * size, (to + 1) * size), before.data.subarray(from * size, (from + 1) * size), { within: 1e-6, relative: 1e-6 });
+      expectClose(
+        after.data.subarray(to * size, (to + 1) * size),
+        before.data.subarray(from * size, (from + 1) * size),
+        { within: 1e-6, relative: 1e-6 },
+      );
     }
     await using training = await trainingRun(model, weights);
     const first = await training.run(idRows(sourceRows), idRows(targetRows));
-    const second = await training.run(idRows(order.map((i) => sourceRows[i]!)), idRows(order.map((i) => targetRows[i]!)));
+    const second = await training.run(
+      idRows(order.map((i) => sourceRows[i]!)),
+      idRows(order.map((i) => targetRows[i]!)),
+    );
     for (const [name, { data }] of Object.entries(first)) {
-      expectClose(second[name]!.data as Float32Array, data as Float32Array, { within: 1e-6, relative: 1e-5, what: name });
+      expectClose(second[name]!.data as Float32Array, data as Float32Array, {
+        within: 1e-6,
+        relative: 1e-5,
+        what: name,
+      });
     }
   });
 });

@@ -2,13 +2,31 @@ import { expect, test } from "vitest";
 import { hostTensor, randomKey, RandomStream, ShapeError, type HostTensor } from "../../src/base/index.ts";
 import { compile } from "../../src/engine/index.ts";
 import { affine, concat, dim, input, slice, type Tensor } from "../../src/tensor/index.ts";
-import { causalMask, initialize, keyMask, maskBias, MultiHeadAttention, namedParameters, parameterInputs, scaledDotProduct } from "../../src/nn/index.ts";
+import {
+  causalMask,
+  initialize,
+  keyMask,
+  maskBias,
+  MultiHeadAttention,
+  namedParameters,
+  parameterInputs,
+  scaledDotProduct,
+} from "../../src/nn/index.ts";
 import { expectClose } from "../close.ts";
 
 const random = new RandomStream(randomKey(11));
-const draw = (...dims: number[]): HostTensor => hostTensor("float32", dims, Float32Array.from({ length: dims.reduce((a, b) => a * b) }, () => random.normal()));
+const draw = (...dims: number[]): HostTensor =>
+  hostTensor(
+    "float32",
+    dims,
+    Float32Array.from({ length: dims.reduce((a, b) => a * b) }, () => random.normal()),
+  );
 
-test.each([[512, 7, "8 or 4"], [16, 0, "1 or 2"], [16, 2.5, "2 or 1"]])("dModel %i with %d heads is refused, and heads that would fit are named", (dModel, heads, fitting) => {
+test.each([
+  [512, 7, "8 or 4"],
+  [16, 0, "1 or 2"],
+  [16, 2.5, "2 or 1"],
+])("dModel %i with %d heads is refused, and heads that would fit are named", (dModel, heads, fitting) => {
   expect(() => new MultiHeadAttention({ dModel, heads })).toThrow(ShapeError);
   expect(() => new MultiHeadAttention({ dModel, heads })).toThrow(
     `attention: heads must divide dModel (got heads ${heads}, dModel ${dModel}). Heads ${fitting} would fit.`,
@@ -25,21 +43,40 @@ test("several heads are separate attentions, each in its own slice of the width,
   const head = (i: number): Tensor => {
     const columns = (projection: "query" | "key" | "value", of: Tensor): Tensor => {
       const part = { start: i * dHead, end: (i + 1) * dHead };
-      return affine(of, slice(attention[projection].weight.value, { axis: 1, ...part }), slice(attention[projection].bias!.value, { axis: 0, ...part }));
+      return affine(
+        of,
+        slice(attention[projection].weight.value, { axis: 1, ...part }),
+        slice(attention[projection].bias!.value, { axis: 0, ...part }),
+      );
     };
     return scaledDotProduct(columns("query", x), columns("key", memory), columns("value", memory)).context;
   };
-  const outputs = { together: attention.forward(x, memory).output, apart: attention.output.forward(concat([head(0), head(1), head(2)], -1)) };
-  const run = await compile({ name: "heads", inputs: { ...parameterInputs(parameters), x, memory }, outputs }, { threads: 1 });
+  const outputs = {
+    together: attention.forward(x, memory).output,
+    apart: attention.output.forward(concat([head(0), head(1), head(2)], -1)),
+  };
+  const run = await compile(
+    { name: "heads", inputs: { ...parameterInputs(parameters), x, memory }, outputs },
+    { threads: 1 },
+  );
   const weights = new Map([...initialize(parameters, 1)].map(([name, { dims }]) => [name, draw(...dims)]));
-  const { together, apart } = await run.run({ ...Object.fromEntries(weights), x: draw(2, 5, dModel), memory: draw(2, 7, dModel) });
+  const { together, apart } = await run.run({
+    ...Object.fromEntries(weights),
+    x: draw(2, 5, dModel),
+    memory: draw(2, 7, dModel),
+  });
   expectClose(together!.data as Float32Array, apart!.data as Float32Array, { within: 1e-5 });
   await run.dispose();
 });
 
 test("attention is softmax(Q Kᵀ / √dHead) V", async () => {
-  const [query, key, value] = (["query", "key", "value"] as const).map((name) => input(name, "float32", [1, 1, 2, 4])) as [Tensor, Tensor, Tensor];
-  const run = await compile({ name: "attention", inputs: { query, key, value }, outputs: { ...scaledDotProduct(query, key, value) } }, { threads: 1 });
+  const [query, key, value] = (["query", "key", "value"] as const).map((name) =>
+    input(name, "float32", [1, 1, 2, 4]),
+  ) as [Tensor, Tensor, Tensor];
+  const run = await compile(
+    { name: "attention", inputs: { query, key, value }, outputs: { ...scaledDotProduct(query, key, value) } },
+    { threads: 1 },
+  );
   const { context, weights } = await run.run({
     query: hostTensor("float32", [1, 1, 2, 4], [2, 0, 0, 0, 0, 0, 0, 0]),
     key: hostTensor("float32", [1, 1, 2, 4], [1, 5, 5, 5, 0, 5, 5, 5]),

@@ -2,7 +2,16 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { RandomStream, randomKey } from "../../src/base/index.ts";
 import { disturb } from "../../src/tasks/date-noise.ts";
 import { allDateForms, anyLocale, dayFromNumber, dayNumberOf, isoDate } from "../../src/tasks/date-styles.ts";
-import { dateCombinations, dateExamples, dateLocales, dateTags, datesWithoutEnd, plainText, splitOfDay, type DateExample } from "../../src/tasks/dates.ts";
+import {
+  dateCombinations,
+  dateExamples,
+  dateLocales,
+  dateTags,
+  datesWithoutEnd,
+  plainText,
+  splitOfDay,
+  type DateExample,
+} from "../../src/tasks/dates.ts";
 
 const tagged = /^<([\w-]+)> /;
 const dayNumber = ({ target }: DateExample) => {
@@ -55,13 +64,20 @@ describe("the splits", () => {
 
   test("no text of the test is one that a taught form writes, even with case, punctuation and zeros aside", () => {
     const taughtNames = new Set(dateCombinations().taught);
-    const taughtForms = [...allDateForms().values()].flat().filter(({ locale, style }) => taughtNames.has(`${locale}: ${style}`));
-    const bare = (text: string) => text.normalize("NFD").toLowerCase().replace(/\p{Mn}|(?<!\p{Nd})0|[^\p{L}\p{N}]/gu, "");
+    const taughtForms = [...allDateForms().values()]
+      .flat()
+      .filter(({ locale, style }) => taughtNames.has(`${locale}: ${style}`));
+    const bare = (text: string) =>
+      text
+        .normalize("NFD")
+        .toLowerCase()
+        .replace(/\p{Mn}|(?<!\p{Nd})0|[^\p{L}\p{N}]/gu, "");
     const known: DateExample[] = [];
     for (const example of held.slice(0, 300)) {
       const day = dayFromNumber(dayNumber(example));
       const tag = tagged.exec(example.source)?.[0] ?? "";
-      const isNumeric = !/\p{L}+\P{Nd}*\p{Nd}+\P{Nd}*$/u.test(example.source.replace(tag, "")) && /\p{Nd}+[/.-]/u.test(example.source);
+      const isNumeric =
+        !/\p{L}+\P{Nd}*\p{Nd}+\P{Nd}*$/u.test(example.source.replace(tag, "")) && /\p{Nd}+[/.-]/u.test(example.source);
       for (const form of taughtForms) {
         if (isNumeric && tag !== "" && tag !== `<${form.locale}> `) continue;
         if (bare(form.write(day)) === bare(example.source.replace(tag, ""))) known.push(example);
@@ -80,7 +96,8 @@ describe("the splits", () => {
   });
 
   test("training shows every character and tag of the test", () => {
-    const pieces = (examples: DateExample[]) => new Set(examples.flatMap(({ source }) => source.match(/<[\w-]+>|./gu)!));
+    const pieces = (examples: DateExample[]) =>
+      new Set(examples.flatMap(({ source }) => source.match(/<[\w-]+>|./gu)!));
     const known = pieces(train);
     expect([...pieces(held)].filter((piece) => !known.has(piece))).toEqual([]);
     expect(dateTags.filter((tag) => !known.has(tag))).toEqual([]);
@@ -94,7 +111,8 @@ describe("one reading", () => {
     for (const { source, target } of [...train, ...validation, ...held]) {
       // Wide spaces and case are what a tokenizer may fold too; what stays must still mean one day.
       const folded = source.toLowerCase().replace(/ +/g, " ");
-      if ((readings.get(folded) ?? target) !== target) conflicts.push(`${source}: ${target} and ${readings.get(folded)}`);
+      if ((readings.get(folded) ?? target) !== target)
+        conflicts.push(`${source}: ${target} and ${readings.get(folded)}`);
       readings.set(folded, target);
     }
     expect(conflicts).toEqual([]);
@@ -147,7 +165,9 @@ describe("the texts", () => {
 
   test("hold the scripts of all the locales", () => {
     for (const script of ["Latin", "Cyrillic", "Greek", "Hebrew", "Arabic", "Devanagari", "Thai", "Han", "Hangul"]) {
-      const share = train.filter(({ source }) => new RegExp(`\\p{Script=${script}}`, "u").test(source.replace(tagged, ""))).length / train.length;
+      const share =
+        train.filter(({ source }) => new RegExp(`\\p{Script=${script}}`, "u").test(source.replace(tagged, ""))).length /
+        train.length;
       expect(share, script).toBeGreaterThan(0.02);
     }
   });
@@ -167,7 +187,11 @@ describe("the texts", () => {
     const figures = (text: string) => text.match(/\p{Nd}+/gu);
     for (let i = 0; i < 2000; i++) {
       const stream = new RandomStream(randomKey(7, i));
-      expect(figures(disturb("Do., 05/09/2021", { isNumeric: true, locale: "de-DE", stream }))).toEqual(["05", "09", "2021"]);
+      expect(figures(disturb("Do., 05/09/2021", { isNumeric: true, locale: "de-DE", stream }))).toEqual([
+        "05",
+        "09",
+        "2021",
+      ]);
     }
   });
 
@@ -177,6 +201,8 @@ describe("the texts", () => {
   });
 
   test("a count that is no whole number is refused", () => {
-    expect(() => dateExamples({ seed: 1, count: 1.5, split: "train" })).toThrow(/count: wanted a whole number of examples, got 1.5/);
+    expect(() => dateExamples({ seed: 1, count: 1.5, split: "train" })).toThrow(
+      /count: wanted a whole number of examples, got 1.5/,
+    );
   });
 });

@@ -12,9 +12,11 @@ const broadcastable = (operands: number) =>
   dims(0, 4).chain((full) =>
     fc.tuple(
       ...Array.from({ length: operands }, () =>
-        fc.tuple(fc.nat(full.length), fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length })).map(([dropped, narrowed]) =>
-          full.map((length, axis) => (narrowed[axis] === true ? 1 : length)).slice(dropped),
-        ),
+        fc
+          .tuple(fc.nat(full.length), fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }))
+          .map(([dropped, narrowed]) =>
+            full.map((length, axis) => (narrowed[axis] === true ? 1 : length)).slice(dropped),
+          ),
       ),
     ),
   );
@@ -36,7 +38,9 @@ const binary: Record<string, [(a: t.Tensor, b: t.Tensor) => t.Tensor, [number, n
 test.each(Object.entries(binary))("%s: gradients on shapes that broadcast", async (_, [operation, range = [-1, 1]]) => {
   await check(
     fc.asyncProperty(broadcastable(2), seeds, ([a, b], seed) =>
-      expectGradient([draw({ dims: a!, seed, range }), draw({ dims: b!, seed: seed + 100, range })], operation, { seed }),
+      expectGradient([draw({ dims: a!, seed, range }), draw({ dims: b!, seed: seed + 100, range })], operation, {
+        seed,
+      }),
     ),
   );
 });
@@ -45,7 +49,11 @@ test("where: gradients with condition and both sides broadcast", async () => {
   await check(
     fc.asyncProperty(broadcastable(3), seeds, ([condition, a, b], seed) =>
       expectGradient(
-        [draw({ dims: condition!, seed, dtype: "bool", range: [0, 2] }), draw({ dims: a!, seed: seed + 1 }), draw({ dims: b!, seed: seed + 2 })],
+        [
+          draw({ dims: condition!, seed, dtype: "bool", range: [0, 2] }),
+          draw({ dims: a!, seed: seed + 1 }),
+          draw({ dims: b!, seed: seed + 2 }),
+        ],
         (c, x, y) => t.where(c, x, y),
         { seed },
       ),
@@ -76,7 +84,9 @@ const unary: Record<string, [(x: t.Tensor) => t.Tensor, [number, number]?]> = {
 
 test.each(Object.entries(unary))("%s: gradients on any shape", async (_, [operation, range = [-1, 1]]) => {
   await fc.assert(
-    fc.asyncProperty(dims(0, 4), seeds, (shape, seed) => expectGradient([draw({ dims: shape, seed, range })], operation, { seed })),
+    fc.asyncProperty(dims(0, 4), seeds, (shape, seed) =>
+      expectGradient([draw({ dims: shape, seed, range })], operation, { seed }),
+    ),
     { numRuns: 6 },
   );
 });
@@ -84,29 +94,43 @@ test.each(Object.entries(unary))("%s: gradients on any shape", async (_, [operat
 const someAxes = (shape: readonly number[]) => fc.subarray(shape.map((_, axis) => axis));
 const reductions = { sum: t.sum, mean: t.mean, max: t.max, min: t.min };
 
-test.each(Object.entries(reductions))("%s: value against a loop, and gradient, over any axes", async (name, operation) => {
-  const reducing = dims(0, 4).chain((shape) => fc.record({ shape: fc.constant(shape), axes: someAxes(shape), keepDims: fc.boolean() }));
-  await check(
-    fc.asyncProperty(reducing, seeds, async ({ shape, axes, keepDims }, seed) => {
-      const x = draw({ dims: shape, seed });
-      const inputs = inputsFor([x]);
-      const y = operation(inputs[0]!, { axes, keepDims });
-      const [got] = await evaluate(inputs, [x], [t.add(y, t.scalar(0, "float64"))]);
-      expect(got!.dims).toEqual(shape.flatMap((length, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [length])));
-      const groups = new Map<string, number[]>();
-      numbers(x).forEach((value, flat) => {
-        const place = shape.map((length, axis) => Math.floor(flat / shape.slice(axis + 1).reduce<number>((a, b) => a * b, 1)) % length);
-        const key = place.filter((__, axis) => !axes.includes(axis)).join();
-        groups.set(key, [...(groups.get(key) ?? []), value]);
-      });
-      const total = (values: number[]): number => values.reduce((a, b) => a + b, 0);
-      const plain = { sum: total, mean: (values: number[]) => total(values) / values.length, max: (v: number[]) => Math.max(...v), min: (v: number[]) => Math.min(...v) };
-      const expected = [...groups.values()].map(plain[name as keyof typeof plain]);
-      numbers(got!).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 12));
-      await expectGradient([x], (input) => operation(input, { axes, keepDims }), { seed });
-    }),
-  );
-});
+test.each(Object.entries(reductions))(
+  "%s: value against a loop, and gradient, over any axes",
+  async (name, operation) => {
+    const reducing = dims(0, 4).chain((shape) =>
+      fc.record({ shape: fc.constant(shape), axes: someAxes(shape), keepDims: fc.boolean() }),
+    );
+    await check(
+      fc.asyncProperty(reducing, seeds, async ({ shape, axes, keepDims }, seed) => {
+        const x = draw({ dims: shape, seed });
+        const inputs = inputsFor([x]);
+        const y = operation(inputs[0]!, { axes, keepDims });
+        const [got] = await evaluate(inputs, [x], [t.add(y, t.scalar(0, "float64"))]);
+        expect(got!.dims).toEqual(
+          shape.flatMap((length, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [length])),
+        );
+        const groups = new Map<string, number[]>();
+        numbers(x).forEach((value, flat) => {
+          const place = shape.map(
+            (length, axis) => Math.floor(flat / shape.slice(axis + 1).reduce<number>((a, b) => a * b, 1)) % length,
+          );
+          const key = place.filter((__, axis) => !axes.includes(axis)).join();
+          groups.set(key, [...(groups.get(key) ?? []), value]);
+        });
+        const total = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+        const plain = {
+          sum: total,
+          mean: (values: number[]) => total(values) / values.length,
+          max: (v: number[]) => Math.max(...v),
+          min: (v: number[]) => Math.min(...v),
+        };
+        const expected = [...groups.values()].map(plain[name as keyof typeof plain]);
+        numbers(got!).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 12));
+        await expectGradient([x], (input) => operation(input, { axes, keepDims }), { seed });
+      }),
+    );
+  },
+);
 
 test("matmul: gradients for any batch axes, orientation and factor", async () => {
   const products = fc.record({
@@ -119,11 +143,19 @@ test("matmul: gradients for any batch axes, orientation and factor", async () =>
     alpha: fc.constantFrom(1, 0.5, -2),
   });
   await fc.assert(
-    fc.asyncProperty(products, seeds, ({ batches: [left, right], rows, inner, columns, transposeA, transposeB, alpha }, seed) => {
-      const a = [...left!.slice(-2), ...(transposeA ? [inner, rows] : [rows, inner])];
-      const b = [...right!.slice(-2), ...(transposeB ? [columns, inner] : [inner, columns])];
-      return expectGradient([draw({ dims: a, seed }), draw({ dims: b, seed: seed + 1 })], (x, y) => t.matmul(x, y, { transposeA, transposeB, alpha }), { seed });
-    }),
+    fc.asyncProperty(
+      products,
+      seeds,
+      ({ batches: [left, right], rows, inner, columns, transposeA, transposeB, alpha }, seed) => {
+        const a = [...left!.slice(-2), ...(transposeA ? [inner, rows] : [rows, inner])];
+        const b = [...right!.slice(-2), ...(transposeB ? [columns, inner] : [inner, columns])];
+        return expectGradient(
+          [draw({ dims: a, seed }), draw({ dims: b, seed: seed + 1 })],
+          (x, y) => t.matmul(x, y, { transposeA, transposeB, alpha }),
+          { seed },
+        );
+      },
+    ),
     { numRuns: 40 },
   );
 });
@@ -132,7 +164,11 @@ test("affine: gradients of input, weight and bias", async () => {
   await check(
     fc.asyncProperty(dims(1, 3), size, size, fc.boolean(), seeds, (rows, from, to, transposeB, seed) =>
       expectGradient(
-        [draw({ dims: [...rows, from], seed }), draw({ dims: transposeB ? [to, from] : [from, to], seed: seed + 1 }), draw({ dims: [to], seed: seed + 2 })],
+        [
+          draw({ dims: [...rows, from], seed }),
+          draw({ dims: transposeB ? [to, from] : [from, to], seed: seed + 1 }),
+          draw({ dims: [to], seed: seed + 2 }),
+        ],
         (x, weight, bias) => t.affine(x, weight, bias, { transposeB }),
         { seed },
       ),
@@ -141,11 +177,16 @@ test("affine: gradients of input, weight and bias", async () => {
 });
 
 test("gather: gradients on any axis with repeated ids", async () => {
-  const lookups = dims(1, 3).chain((shape) => fc.record({ shape: fc.constant(shape), axis: fc.nat(shape.length - 1), ids: dims(0, 2), wide: fc.boolean() }));
+  const lookups = dims(1, 3).chain((shape) =>
+    fc.record({ shape: fc.constant(shape), axis: fc.nat(shape.length - 1), ids: dims(0, 2), wide: fc.boolean() }),
+  );
   await check(
     fc.asyncProperty(lookups, seeds, ({ shape, axis, ids, wide }, seed) =>
       expectGradient(
-        [draw({ dims: shape, seed }), draw({ dims: ids, seed: seed + 1, dtype: wide ? "int64" : "int32", range: [0, shape[axis]!] })],
+        [
+          draw({ dims: shape, seed }),
+          draw({ dims: ids, seed: seed + 1, dtype: wide ? "int64" : "int32", range: [0, shape[axis]!] }),
+        ],
         (table, at) => t.gather(table, at, axis),
         { seed },
       ),
@@ -153,7 +194,9 @@ test("gather: gradients on any axis with repeated ids", async () => {
   );
 });
 
-const moving = dims(1, 4).chain((shape) => fc.record({ shape: fc.constant(shape), axis: fc.nat(shape.length - 1), amount: fc.nat(3) }));
+const moving = dims(1, 4).chain((shape) =>
+  fc.record({ shape: fc.constant(shape), axis: fc.nat(shape.length - 1), amount: fc.nat(3) }),
+);
 const movements: Record<string, (x: t.Tensor, axis: number, amount: number) => t.Tensor> = {
   cumulativeSum: (x, axis, amount) => t.cumulativeSum(x, axis, { exclusive: amount % 2 === 1, reverse: amount > 1 }),
   flip: (x, axis) => t.flip(x, axis),
@@ -176,7 +219,9 @@ const movements: Record<string, (x: t.Tensor, axis: number, amount: number) => t
 
 test.each(Object.entries(movements))("%s: gradients on any axis", async (_, operation) => {
   await fc.assert(
-    fc.asyncProperty(moving, seeds, ({ shape, axis, amount }, seed) => expectGradient([draw({ dims: shape, seed })], (x) => operation(x, axis, amount), { seed })),
+    fc.asyncProperty(moving, seeds, ({ shape, axis, amount }, seed) =>
+      expectGradient([draw({ dims: shape, seed })], (x) => operation(x, axis, amount), { seed }),
+    ),
     { numRuns: 8 },
   );
 });

@@ -8,11 +8,23 @@ import { expectClose } from "../close.ts";
 import { draw, evaluate, inputsFor, numbers } from "./evaluate.ts";
 
 const wide = ({ dtype, dims, data }: HostTensor): HostTensor =>
-  dtype === "float32" ? { dtype: "float64", dims, data: Float64Array.from(data as Float32Array) } : { dtype, dims, data };
+  dtype === "float32"
+    ? { dtype: "float64", dims, data: Float64Array.from(data as Float32Array) }
+    : { dtype, dims, data };
 
 /** Every stride-th place of the last axis from `start` on. */
 function strided(x: t.Tensor, start: number, stride: number, places: number): t.Tensor {
-  return t.gather(x, t.constant(hostTensor("int32", [places], Array.from({ length: places }, (_, i) => start + i * stride))), x.rank - 1);
+  return t.gather(
+    x,
+    t.constant(
+      hostTensor(
+        "int32",
+        [places],
+        Array.from({ length: places }, (_, i) => start + i * stride),
+      ),
+    ),
+    x.rank - 1,
+  );
 }
 
 interface Geometry {
@@ -23,14 +35,22 @@ interface Geometry {
 }
 
 /** Σ over taps of kernel[.., tap] · x[.., place · stride + tap · dilation], group by group. */
-function plainConvolution(x: t.Tensor, kernel: t.Tensor, groups: number, { stride, dilation, before, after }: Geometry): t.Tensor {
+function plainConvolution(
+  x: t.Tensor,
+  kernel: t.Tensor,
+  groups: number,
+  { stride, dilation, before, after }: Geometry,
+): t.Tensor {
   const padded = t.pad(x, { axis: 2, before, after });
   const taps = kernel.shape[2] as number;
   const places = Math.floor(((padded.shape[2] as number) - dilation * (taps - 1) - 1) / stride) + 1;
   const parts = t.split(padded, { axis: 1, parts: groups }).map((images, group) => {
     const own = t.split(kernel, { axis: 0, parts: groups })[group]!; // [to / groups, from / groups, taps]
     const products = Array.from({ length: taps }, (_, tap) =>
-      t.matmul(t.squeeze(t.slice(own, { axis: 2, start: tap, end: tap + 1 }), 2), strided(images, tap * dilation, stride, places)),
+      t.matmul(
+        t.squeeze(t.slice(own, { axis: 2, start: tap, end: tap + 1 }), 2),
+        strided(images, tap * dilation, stride, places),
+      ),
     );
     return products.reduce((a, b) => t.add(a, b));
   });
@@ -56,7 +76,10 @@ test("one axis: value and gradients for any stride, dilation, padding and groups
       const { stride, dilation, before, after } = geometry;
       const x = draw({ dims: [batch, from * groups, length], seed, dtype: "float32" });
       const kernel = draw({ dims: [to * groups, from, taps], seed: seed + 1, dtype: "float32" });
-      const both = async (values: HostTensor[], build: (x: t.Tensor, kernel: t.Tensor) => t.Tensor): Promise<number[][]> => {
+      const both = async (
+        values: HostTensor[],
+        build: (x: t.Tensor, kernel: t.Tensor) => t.Tensor,
+      ): Promise<number[][]> => {
         const [a, b] = inputsFor(values) as [t.Tensor, t.Tensor];
         const y = build(a, b);
         // Σ sin(y) makes every place count differently; its second gradient goes through convolutions of gradients.
@@ -64,9 +87,17 @@ test("one axis: value and gradients for any stride, dilation, padding and groups
         const second = t.gradients(t.sum(t.mul(dx, dx)), [a, b]);
         return (await evaluate([a, b], values, [y, dx, dKernel, ...second])).map(numbers);
       };
-      const fast = await both([x, kernel], (a, b) => t.convolution(a, b, { stride, dilation, groups, padding: [[before, after]] }));
+      const fast = await both([x, kernel], (a, b) =>
+        t.convolution(a, b, { stride, dilation, groups, padding: [[before, after]] }),
+      );
       const slow = await both([wide(x), wide(kernel)], (a, b) => plainConvolution(a, b, groups, geometry));
-      fast.forEach((values, i) => expectClose(values, slow[i]!, { within: 2e-5, relative: 2e-5, what: ["value", "dx", "dKernel", "second dx", "second dKernel"][i]! }));
+      fast.forEach((values, i) =>
+        expectClose(values, slow[i]!, {
+          within: 2e-5,
+          relative: 2e-5,
+          what: ["value", "dx", "dKernel", "second dx", "second dKernel"][i]!,
+        }),
+      );
     }),
     { numRuns: 25 },
   );
@@ -126,9 +157,18 @@ test("a causal convolution does not see what comes later", async () => {
 test("pooling of 1, 5, 2, 8, 3, 4 by hand", async () => {
   const values = [hostTensor("float32", [1, 1, 6], [1, 5, 2, 8, 3, 4])];
   const [x] = inputsFor(values) as [t.Tensor];
-  const outputs = [t.maxPool(x, { size: 2 }), t.averagePool(x, { size: 2 }), t.maxPool(x, { size: 3, stride: 1 }), t.averagePool(x, { size: 3, stride: 3, padding: 1 })];
+  const outputs = [
+    t.maxPool(x, { size: 2 }),
+    t.averagePool(x, { size: 2 }),
+    t.maxPool(x, { size: 3, stride: 1 }),
+    t.averagePool(x, { size: 3, stride: 3, padding: 1 }),
+  ];
   const results = (await evaluate([x], values, [...outputs, ...t.gradients(t.sum(outputs[2]!), [x])])).map(numbers);
-  expect(results.slice(0, 3)).toEqual([[5, 8, 4], [3, 5, 3.5], [5, 8, 8, 8]]);
+  expect(results.slice(0, 3)).toEqual([
+    [5, 8, 4],
+    [3, 5, 3.5],
+    [5, 8, 8, 8],
+  ]);
   expectClose(results[3]!, [2, 13 / 3], { within: 1e-6 }); // (0+1+5)/3, (2+8+3)/3
   expect(results[4]).toEqual([0, 1, 0, 3, 0, 0]);
 });

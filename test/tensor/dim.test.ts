@@ -1,10 +1,26 @@
 // Sizes are polynomials in names: what the algebra says must be what the numbers say.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { addDims, dim, divideDims, equalDims, evaluateDim, floorDivideDim, formatShape, isName, mulDims, namesOf, sizeOf, subDims, type Dim } from "../../src/tensor/index.ts";
+import {
+  addDims,
+  dim,
+  divideDims,
+  equalDims,
+  evaluateDim,
+  floorDivideDim,
+  formatShape,
+  isName,
+  mulDims,
+  namesOf,
+  sizeOf,
+  subDims,
+  type Dim,
+} from "../../src/tensor/index.ts";
 
 const names = ["batch", "time", "heads"];
-const sizes = fc.record({ batch: fc.nat(20), time: fc.nat(20), heads: fc.nat(20) }).map((record) => new Map(Object.entries(record)));
+const sizes = fc
+  .record({ batch: fc.nat(20), time: fc.nat(20), heads: fc.nat(20) })
+  .map((record) => new Map(Object.entries(record)));
 
 type Sizes = ReadonlyMap<string, number>;
 
@@ -18,10 +34,18 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
     { maxDepth: 4, withCrossShrink: true },
     fc.integer({ min: -5, max: 9 }).map((value) => ({ dim: value, value: () => value })),
     fc.constantFrom(...names).map((name) => ({ dim: dim(name), value: (given: Sizes) => given.get(name)! })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: addDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) + b.value(given) })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: subDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) - b.value(given) })),
-    fc.tuple(tie("expression"), tie("expression")).map(([a, b]) => ({ dim: mulDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) * b.value(given) })),
-    fc.tuple(tie("expression"), fc.integer({ min: 1, max: 5 })).map(([a, by]) => ({ dim: floorDivideDim(a.dim, by), value: (given: Sizes) => Math.floor(a.value(given) / by) })),
+    fc
+      .tuple(tie("expression"), tie("expression"))
+      .map(([a, b]) => ({ dim: addDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) + b.value(given) })),
+    fc
+      .tuple(tie("expression"), tie("expression"))
+      .map(([a, b]) => ({ dim: subDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) - b.value(given) })),
+    fc
+      .tuple(tie("expression"), tie("expression"))
+      .map(([a, b]) => ({ dim: mulDims(a.dim, b.dim), value: (given: Sizes) => a.value(given) * b.value(given) })),
+    fc
+      .tuple(tie("expression"), fc.integer({ min: 1, max: 5 }))
+      .map(([a, by]) => ({ dim: floorDivideDim(a.dim, by), value: (given: Sizes) => Math.floor(a.value(given) / by) })),
   ),
 }));
 
@@ -37,10 +61,17 @@ describe("algebra and numbers agree", () => {
 
   test("when what was multiplied is divided again", () => {
     fc.assert(
-      fc.property(expression, fc.constantFrom<Dim>(3, dim("batch"), mulDims(2, dim("heads"))), ({ dim: size }, factor) => {
-        const quotient = divideDims(mulDims(size, factor), factor);
-        expect(quotient !== undefined && equalDims(quotient, size), `${String(size)} times and divided by ${String(factor)}: ${String(quotient)}`).toBe(true);
-      }),
+      fc.property(
+        expression,
+        fc.constantFrom<Dim>(3, dim("batch"), mulDims(2, dim("heads"))),
+        ({ dim: size }, factor) => {
+          const quotient = divideDims(mulDims(size, factor), factor);
+          expect(
+            quotient !== undefined && equalDims(quotient, size),
+            `${String(size)} times and divided by ${String(factor)}: ${String(quotient)}`,
+          ).toBe(true);
+        },
+      ),
     );
   });
 

@@ -6,7 +6,8 @@ import { expectClose } from "../close.ts";
 import { draw, evaluate, inputsFor, numbers, type Values } from "./evaluate.ts";
 
 const [rows, width] = [7, 3];
-const ids = (count: number, seed: number, dtype: "int32" | "int64" = "int32") => draw({ dims: [count], seed, dtype, range: [0, 4] }); // few ids, so many repeat
+const ids = (count: number, seed: number, dtype: "int32" | "int64" = "int32") =>
+  draw({ dims: [count], seed, dtype, range: [0, 4] }); // few ids, so many repeat
 const oneHotLookup = (table: t.Tensor, at: t.Tensor): t.Tensor => t.matmul(t.oneHot(at, rows, "float64"), table);
 type Lookup = (table: t.Tensor, at: t.Tensor) => t.Tensor;
 
@@ -19,10 +20,13 @@ async function compare(values: Values, loss: (lookup: Lookup, ...inputs: t.Tenso
   return fast;
 }
 
-const scatters = (gradient: t.Tensor): number => t.topologicalOrder([gradient]).filter(({ operation }) => operation.name === "scatterAdd").length;
+const scatters = (gradient: t.Tensor): number =>
+  t.topologicalOrder([gradient]).filter(({ operation }) => operation.name === "scatterAdd").length;
 
 test("one lookup with repeated ids", async () => {
-  const gradient = await compare([draw({ dims: [rows, width], seed: 1 }), ids(9, 2)], (lookup, table, at) => t.sum(t.sin(lookup(table, at))));
+  const gradient = await compare([draw({ dims: [rows, width], seed: 1 }), ids(9, 2)], (lookup, table, at) =>
+    t.sum(t.sin(lookup(table, at))),
+  );
   expect(scatters(gradient)).toBeGreaterThan(0);
 });
 
@@ -44,7 +48,11 @@ test("lookups with int32 and with int64 ids", async () => {
 });
 
 test("the loss over a vocabulary that shares the table", async () => {
-  const values = [draw({ dims: [rows, width], seed: 1 }), ids(6, 2), draw({ dims: [6], seed: 3, dtype: "int32", range: [0, rows] })];
+  const values = [
+    draw({ dims: [rows, width], seed: 1 }),
+    ids(6, 2),
+    draw({ dims: [6], seed: 3, dtype: "int32", range: [0, rows] }),
+  ];
   await compare(values, (lookup, table, source, labels) => {
     const x = t.tanh(lookup(table, source));
     if (lookup === t.gather) return t.sum(t.linearCrossEntropy(x, table, labels, { smoothing: 0.1 }).loss);
@@ -61,7 +69,8 @@ test("adding many rows to few, with two threads, loses none and gives the same b
   const places = draw({ dims: [updates], seed: 2, dtype: "int32", range: [0, targets] });
   const expected = new Float64Array(targets * columns);
   places.data.forEach((place, row) => {
-    for (let column = 0; column < columns; column++) expected[Number(place) * columns + column]! += whole.data[row * columns + column] as number;
+    for (let column = 0; column < columns; column++)
+      expected[Number(place) * columns + column]! += whole.data[row * columns + column] as number;
   });
   const fractions = draw({ dims: [updates, columns], seed: 3, dtype: "float32" });
   const values = [places, whole, fractions];
@@ -83,7 +92,12 @@ test("the same for single values along an axis", async () => {
   const places = draw({ dims: [rowCount, count], seed: 2, dtype: "int32", range: [0, columns] });
   const values = [places, ones];
   const inputs = inputsFor(values) as [t.Tensor, t.Tensor];
-  const counted = t.scatterElementsAdd(t.zeros({ dtype: "float32", shape: [rowCount, columns] }), inputs[0], inputs[1], 1);
+  const counted = t.scatterElementsAdd(
+    t.zeros({ dtype: "float32", shape: [rowCount, columns] }),
+    inputs[0],
+    inputs[1],
+    1,
+  );
   for (let run = 0; run < 10; run++) {
     const [total] = await evaluate(inputs, values, [t.sum(counted, { axes: [1] })], { threads: 2 });
     expect(numbers(total!)).toEqual(new Array<number>(rowCount).fill(count));

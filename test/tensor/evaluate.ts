@@ -12,7 +12,12 @@ export function inputsFor(values: Values): Tensor[] {
 }
 
 /** What the tensors are when the inputs have these values. */
-export async function evaluate(inputs: readonly Tensor[], values: Values, outputs: readonly Tensor[], options: CompileOptions = {}): Promise<HostTensor[]> {
+export async function evaluate(
+  inputs: readonly Tensor[],
+  values: Values,
+  outputs: readonly Tensor[],
+  options: CompileOptions = {},
+): Promise<HostTensor[]> {
   const program = {
     name: "evaluate",
     inputs: Object.fromEntries(inputs.map((tensor, i) => [`x${i}`, tensor])),
@@ -24,7 +29,11 @@ export async function evaluate(inputs: readonly Tensor[], values: Values, output
 }
 
 /** What a function of tensors gives on values. */
-export async function applyTo(values: Values, build: (...inputs: Tensor[]) => Tensor, options: CompileOptions = {}): Promise<HostTensor> {
+export async function applyTo(
+  values: Values,
+  build: (...inputs: Tensor[]) => Tensor,
+  options: CompileOptions = {},
+): Promise<HostTensor> {
   const inputs = inputsFor(values);
   return (await evaluate(inputs, values, [build(...inputs)], options))[0]!;
 }
@@ -67,7 +76,9 @@ export async function expectGradient(
   const loss = sum(mul(output, weight));
   const leaves = inputs.filter(({ dtype }) => dtype.startsWith("float"));
   const results = await evaluate([...inputs, weight], [...values, w], gradients(loss, leaves));
-  const directions = values.map((value, i) => (value.dtype.startsWith("float") ? draw({ dims: value.dims, seed: seed + 2 + i, dtype: value.dtype }) : undefined));
+  const directions = values.map((value, i) =>
+    value.dtype.startsWith("float") ? draw({ dims: value.dims, seed: seed + 2 + i, dtype: value.dtype }) : undefined,
+  );
   const moved = (sign: number): Values =>
     values.map((value, i) => {
       const direction = directions[i];
@@ -75,7 +86,8 @@ export async function expectGradient(
       const data = (value.data as Float64Array).map((v, at) => v + sign * step * (direction.data[at] as number));
       return { ...value, data };
     });
-  const lossAt = async (sign: number): Promise<number> => numbers((await evaluate([...inputs, weight], [...moved(sign), w], [loss]))[0]!)[0]!;
+  const lossAt = async (sign: number): Promise<number> =>
+    numbers((await evaluate([...inputs, weight], [...moved(sign), w], [loss]))[0]!)[0]!;
   const numeric = ((await lossAt(1)) - (await lossAt(-1))) / (2 * step);
   let analytic = 0;
   let at = 0;
@@ -85,5 +97,8 @@ export async function expectGradient(
     expect(gradient.dims, `gradient ${i}`).toEqual(values[i]!.dims);
     gradient.data.forEach((g, k) => (analytic += Number(g) * Number(direction.data[k])));
   }
-  expect(Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric)), `analytic ${analytic}, numeric ${numeric}`).toBeLessThan(within);
+  expect(
+    Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric)),
+    `analytic ${analytic}, numeric ${numeric}`,
+  ).toBeLessThan(within);
 }

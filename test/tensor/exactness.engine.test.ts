@@ -21,7 +21,9 @@ test.each(stable)("%s keeps its digits from 1e-300 to 700", async (_, operation,
   const got = numbers(await applyTo([hostTensor("float64", [kept.length], Float64Array.from(kept))], operation));
   kept.forEach((x, i) => {
     const expected = reference(x);
-    expect(Math.abs(got[i]! - expected), `at ${x}: ${got[i]} for ${expected}`).toBeLessThanOrEqual(4e-15 * Math.abs(expected));
+    expect(Math.abs(got[i]! - expected), `at ${x}: ${got[i]} for ${expected}`).toBeLessThanOrEqual(
+      4e-15 * Math.abs(expected),
+    );
   });
 });
 
@@ -49,7 +51,8 @@ test("isFinite tells infinities and NaN from numbers", async () => {
 
 test("round goes to the even neighbour, ceil up and floor down", async () => {
   const x = hostTensor("float32", [5], [-1.5, -0.2, 0.5, 1.5, 2.5]);
-  const of = async (operation: (x: t.Tensor) => t.Tensor): Promise<number[]> => numbers(await applyTo([x], operation)).map((value) => value + 0);
+  const of = async (operation: (x: t.Tensor) => t.Tensor): Promise<number[]> =>
+    numbers(await applyTo([x], operation)).map((value) => value + 0);
   expect(await of(t.round)).toEqual([-2, 0, 0, 2, 2]);
   expect(await of(t.ceil)).toEqual([-1, 0, 1, 2, 3]);
   expect(await of(t.floor)).toEqual([-2, -1, 0, 1, 2]);
@@ -58,7 +61,8 @@ test("round goes to the even neighbour, ceil up and floor down", async () => {
 test("where stops infinity and NaN, also on the way back", async () => {
   // ln x at 0 is −∞ and its derivative ∞; a product with a mask would make NaN of both.
   const x = hostTensor("float64", [3], Float64Array.of(0, 1, 2));
-  const guarded = (value: t.Tensor): t.Tensor => t.where(t.greater(value, 0), t.log(t.where(t.greater(value, 0), value, 1)), 0);
+  const guarded = (value: t.Tensor): t.Tensor =>
+    t.where(t.greater(value, 0), t.log(t.where(t.greater(value, 0), value, 1)), 0);
   expect(numbers(await applyTo([x], guarded))).toEqual([0, 0, Math.log(2)]);
   expect(numbers(await applyTo([x], (value) => t.gradients(t.sum(guarded(value)), [value])[0]!))).toEqual([0, 1, 0.5]);
 });
@@ -79,13 +83,20 @@ test("moving and ordering by hand", async () => {
   expect(numbers(await applyTo([x], (value) => t.argsort(value)))).toEqual([1, 3, 2, 0]);
   expect(numbers(await applyTo([x], (value) => t.argsort(value, { descending: true })))).toEqual([0, 2, 1, 3]);
   expect(numbers(await applyTo([x], (value) => t.cumulativeSum(value, 0, { exclusive: true })))).toEqual([0, 3, 4, 6]);
-  expect(numbers(await applyTo([hostTensor("int32", [3], [2, 0, 5])], (ids) => t.oneHot(ids, 3)))).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 0]);
-  expect(numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.lowerTriangle(value)))).toEqual([1, 0, 3, 4]);
-  expect(numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.upperTriangle(value, 1)))).toEqual([0, 2, 0, 0]);
+  expect(numbers(await applyTo([hostTensor("int32", [3], [2, 0, 5])], (ids) => t.oneHot(ids, 3)))).toEqual([
+    0, 0, 1, 1, 0, 0, 0, 0, 0,
+  ]);
+  expect(
+    numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.lowerTriangle(value))),
+  ).toEqual([1, 0, 3, 4]);
+  expect(
+    numbers(await applyTo([hostTensor("float32", [2, 2], [1, 2, 3, 4])], (value) => t.upperTriangle(value, 1))),
+  ).toEqual([0, 2, 0, 0]);
 });
 
 describe("numbers as 16-bit floats", () => {
-  const bitsOf = (value: number, dtype: "float16" | "bfloat16"): Uint16Array => t.constantValue(t.scalar(value, dtype))!.data as Uint16Array;
+  const bitsOf = (value: number, dtype: "float16" | "bfloat16"): Uint16Array =>
+    t.constantValue(t.scalar(value, dtype))!.data as Uint16Array;
   const back = { float16: float32FromFloat16, bfloat16: float32FromBfloat16 };
 
   test("every number that they hold comes back", () => {
@@ -105,12 +116,18 @@ describe("numbers as 16-bit floats", () => {
       fc.property(fc.double({ min: 0, max: 65504, noNaN: true }), (value) => {
         const bits = bitsOf(value, "float16")[0]!;
         const off = (other: number): number => Math.abs(valueOf(other) - value);
-        expect([bits - 1, bits + 1].filter((other) => other >= 0 && other < 0x7c00).every((other) => off(bits) <= off(other))).toBe(true);
+        expect(
+          [bits - 1, bits + 1]
+            .filter((other) => other >= 0 && other < 0x7c00)
+            .every((other) => off(bits) <= off(other)),
+        ).toBe(true);
         expect(bitsOf(-value, "float16")[0]).toBe(bits | 0x8000);
       }),
       { numRuns: 1000 },
     );
-    expect([65519, 65520, -1e9, NaN, 1e-9, -0].map((value) => bitsOf(value, "float16")[0])).toEqual([0x7bff, 0x7c00, 0xfc00, 0x7e00, 0, 0x8000]);
+    expect([65519, 65520, -1e9, NaN, 1e-9, -0].map((value) => bitsOf(value, "float16")[0])).toEqual([
+      0x7bff, 0x7c00, 0xfc00, 0x7e00, 0, 0x8000,
+    ]);
   });
 
   test("the runtime reads them as the numbers they are", async () => {

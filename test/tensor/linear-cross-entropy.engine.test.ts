@@ -17,7 +17,10 @@ interface Twin {
 function plain({ x, table, labels, bias, smoothing }: Twin): t.Tensor {
   const logits = t.matmul(x, table, { transposeB: true });
   const logProbabilities = t.logSoftmax(bias === undefined ? logits : t.add(logits, bias));
-  const target = t.add(t.mul(t.oneHot(labels, table.shape[0]!, x.dtype), 1 - smoothing), smoothing / (table.shape[0] as number));
+  const target = t.add(
+    t.mul(t.oneHot(labels, table.shape[0]!, x.dtype), 1 - smoothing),
+    smoothing / (table.shape[0] as number),
+  );
   return t.neg(t.sum(t.mul(target, logProbabilities), { axes: [1] }));
 }
 
@@ -33,20 +36,29 @@ for (const smoothing of [0, 0.1]) {
   for (const withBias of [false, true]) {
     test(`smoothing ${smoothing}, ${withBias ? "with" : "without"} bias: loss and gradients are those of the definition`, async () => {
       await fc.assert(
-        fc.asyncProperty(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 2, max: 9 }), fc.integer({ min: 1, max: 5 }), fc.nat(10_000), async (rows, vocabulary, width, seed) => {
-          const values = drawn(rows, vocabulary, width, seed);
-          const inputs = inputsFor(values) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor, t.Tensor];
-          const [x, table, labels, bias, weights] = inputs;
-          const { loss } = t.linearCrossEntropy(x, table, labels, { smoothing, bias: withBias ? bias : undefined });
-          const definition = plain({ x, table, labels, bias: withBias ? bias : undefined, smoothing });
-          const leaves = withBias ? [x, table, bias] : [x, table];
-          const fast = t.gradients(t.sum(t.mul(loss, weights)), leaves);
-          const slow = t.gradients(t.sum(t.mul(definition, weights)), leaves);
-          const results = await evaluate(inputs, values, [loss, ...fast, definition, ...slow]);
-          for (let i = 0; i <= leaves.length; i++) {
-            expectClose(numbers(results[i]!), numbers(results[i + leaves.length + 1]!), { within: 1e-10, what: i === 0 ? "loss" : `gradient ${i}` });
-          }
-        }),
+        fc.asyncProperty(
+          fc.integer({ min: 1, max: 6 }),
+          fc.integer({ min: 2, max: 9 }),
+          fc.integer({ min: 1, max: 5 }),
+          fc.nat(10_000),
+          async (rows, vocabulary, width, seed) => {
+            const values = drawn(rows, vocabulary, width, seed);
+            const inputs = inputsFor(values) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor, t.Tensor];
+            const [x, table, labels, bias, weights] = inputs;
+            const { loss } = t.linearCrossEntropy(x, table, labels, { smoothing, bias: withBias ? bias : undefined });
+            const definition = plain({ x, table, labels, bias: withBias ? bias : undefined, smoothing });
+            const leaves = withBias ? [x, table, bias] : [x, table];
+            const fast = t.gradients(t.sum(t.mul(loss, weights)), leaves);
+            const slow = t.gradients(t.sum(t.mul(definition, weights)), leaves);
+            const results = await evaluate(inputs, values, [loss, ...fast, definition, ...slow]);
+            for (let i = 0; i <= leaves.length; i++) {
+              expectClose(numbers(results[i]!), numbers(results[i + leaves.length + 1]!), {
+                within: 1e-10,
+                what: i === 0 ? "loss" : `gradient ${i}`,
+              });
+            }
+          },
+        ),
         { numRuns: 10 },
       );
     });
@@ -79,7 +91,11 @@ test("the negative log-likelihood leaves smoothing out and has no gradient", asy
 });
 
 test("in float32 a hopeless row costs about 85 and not infinity", async () => {
-  const values = [hostTensor("float32", [1, 1], [1000]), hostTensor("float32", [2, 1], [1, -1]), hostTensor("int32", [1], [1])];
+  const values = [
+    hostTensor("float32", [1, 1], [1000]),
+    hostTensor("float32", [2, 1], [1, -1]),
+    hostTensor("int32", [1], [1]),
+  ];
   const inputs = inputsFor(values) as [t.Tensor, t.Tensor, t.Tensor];
   const [loss] = await evaluate(inputs, values, [t.linearCrossEntropy(...inputs).loss]);
   // −ln 1e-37 = 85.2

@@ -2,12 +2,27 @@
 import { describe, expect, test } from "vitest";
 import { allocate, elementCount, randomKey, RandomStream, type HostTensor } from "../../src/base/index.ts";
 import { compile } from "../../src/engine/index.ts";
-import { add, allOperations, apply, gradients, input, mul, sum, type Operation, type Sample, type Tensor } from "../../src/tensor/index.ts";
+import {
+  add,
+  allOperations,
+  apply,
+  gradients,
+  input,
+  mul,
+  sum,
+  type Operation,
+  type Sample,
+  type Tensor,
+} from "../../src/tensor/index.ts";
 
 const random = new RandomStream(randomKey(20_26));
 
 function draw(sample: Sample, position: number): HostTensor {
-  const { shape, dtype = sample.float32 === true ? "float32" : "float64", range: [low, high] = [-1, 1] } = sample.inputs[position]!;
+  const {
+    shape,
+    dtype = sample.float32 === true ? "float32" : "float64",
+    range: [low, high] = [-1, 1],
+  } = sample.inputs[position]!;
   const data = allocate(dtype, elementCount(shape));
   for (let i = 0; i < data.length; i++) {
     const value = low + random.uniform() * (high - low);
@@ -35,7 +50,11 @@ async function check(operation: Operation, sample: Sample): Promise<void> {
   const leaves = inputs.filter(({ dtype }) => dtype.includes("float"));
   if (leaves.length === 0) return forward.dispose();
   const backward = await compile(
-    { name: operation.name, inputs: { ...names, w }, outputs: Object.fromEntries(gradients(loss, leaves).map((g, i) => [`d${i}`, g])) },
+    {
+      name: operation.name,
+      inputs: { ...names, w },
+      outputs: Object.fromEntries(gradients(loss, leaves).map((g, i) => [`d${i}`, g])),
+    },
     { threads: 1 },
   );
   const analytic = await backward.run({ ...feeds, w: weights });
@@ -57,7 +76,9 @@ async function check(operation: Operation, sample: Sample): Promise<void> {
       data[at] = kept;
       const numeric = (above - below) / (2 * step);
       const scale = Math.max(1, Math.abs(numeric));
-      expect(Math.abs((stated.data[at] as number) - numeric) / scale, `${operation.name} d${i}[${at}]`).toBeLessThan(sample.tolerance ?? 1e-6);
+      expect(Math.abs((stated.data[at] as number) - numeric) / scale, `${operation.name} d${i}[${at}]`).toBeLessThan(
+        sample.tolerance ?? 1e-6,
+      );
     }
   }
   await forward.dispose();
@@ -80,7 +101,10 @@ test("second derivatives: d²/dx² of Σ x³ y is 6 x y", async () => {
   const [second] = gradients(sum(first), [x]) as [Tensor];
   const run = await compile({ name: "second", inputs: { x, y }, outputs: { second: add(second, 0) } }, { threads: 1 });
   const values = { dtype: "float64" as const, dims: [3], data: Float64Array.of(1, 2, -3) };
-  const { second: result } = await run.run({ x: values, y: { dtype: "float64", dims: [3], data: Float64Array.of(1, 0.5, 2) } });
+  const { second: result } = await run.run({
+    x: values,
+    y: { dtype: "float64", dims: [3], data: Float64Array.of(1, 0.5, 2) },
+  });
   expect([...(result!.data as Float64Array)]).toEqual([6, 6, -36]);
   await run.dispose();
 });

@@ -32,17 +32,26 @@ test("in double precision inputs, constants and casts are widened, ids are not",
   expect(wide.outputs.y!.dtype).toBe("float64");
   const values = [draw({ dims: [4, 2], seed: 1 }), hostTensor("int32", [3], [3, 0, 3])];
   const [got] = await evaluate([wide.inputs.x!, wide.inputs.ids!], values, [wide.outputs.y!]);
-  const expected = [3, 0, 3].flatMap((id) => [0, 1].map((column) => (values[0]!.data[id * 2 + column] as number) * Math.fround(0.1) + id));
+  const expected = [3, 0, 3].flatMap((id) =>
+    [0, 1].map((column) => (values[0]!.data[id * 2 + column] as number) * Math.fround(0.1) + id),
+  );
   numbers(got!).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 14));
 });
 
 test("dropout keeps what its bytes say, scaled so that the expectation stays, and its gradient has the same mask", async () => {
   const rate = 0.3; // bytes below round(256 · 0.7) = 179 are kept, scaled by 256/179
-  const [x, bytes] = [draw({ dims: [3, 4], seed: 1 }), hostTensor("uint8", [3, 4], [0, 178, 179, 255, 1, 2, 3, 200, 201, 100, 150, 180])];
+  const [x, bytes] = [
+    draw({ dims: [3, 4], seed: 1 }),
+    hostTensor("uint8", [3, 4], [0, 178, 179, 255, 1, 2, 3, 200, 201, 100, 150, 180]),
+  ];
   const input = t.input("x", "float64", [3, 4]);
   const dropped = t.dropout(input, rate);
   const mask = dropped.node.inputs[1]!;
-  const [y, gradient] = await evaluate([input, mask], [x, bytes], [dropped, t.gradients(t.sum(t.mul(dropped, dropped)), [input])[0]!]);
+  const [y, gradient] = await evaluate(
+    [input, mask],
+    [x, bytes],
+    [dropped, t.gradients(t.sum(t.mul(dropped, dropped)), [input])[0]!],
+  );
   numbers(x).forEach((value, i) => {
     const scale = Number(bytes.data[i]) < 179 ? 256 / 179 : 0;
     expect(numbers(y!)[i]).toBeCloseTo(value * scale, 12);
@@ -73,20 +82,29 @@ test("nothing flows back through stopGradient, and all of it through the path be
 });
 
 test("layerNorm is its plain twin, forward and backward", async () => {
-  const values = [draw({ dims: [2, 3, 5], seed: 1 }), draw({ dims: [5], seed: 2 }), draw({ dims: [5], seed: 3 }), draw({ dims: [2, 3, 5], seed: 4 })];
+  const values = [
+    draw({ dims: [2, 3, 5], seed: 1 }),
+    draw({ dims: [5], seed: 2 }),
+    draw({ dims: [5], seed: 3 }),
+    draw({ dims: [2, 3, 5], seed: 4 }),
+  ];
   const inputs = inputsFor(values) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor];
   const [x, scale, shift, weight] = inputs;
   const [fast, slow] = [t.layerNorm(x, scale, shift), t.layerNormPlain(x, scale, shift)];
   const of = (y: t.Tensor): t.Tensor[] => [y, ...t.gradients(t.sum(t.mul(y, weight)), [x, scale, shift])];
   const results = await evaluate(inputs, values, [...of(fast), ...of(slow)]);
-  for (let i = 0; i < 4; i++) numbers(results[i]!).forEach((value, at) => expect(value).toBeCloseTo(numbers(results[i + 4]!)[at]!, 10));
+  for (let i = 0; i < 4; i++)
+    numbers(results[i]!).forEach((value, at) => expect(value).toBeCloseTo(numbers(results[i + 4]!)[at]!, 10));
 });
 
 test("rmsNorm of rows whose mean is zero is layerNorm without a shift", async () => {
   const x = hostTensor("float64", [2, 4], Float64Array.of(1, -1, 2, -2, 0.5, 0.5, -3, 2));
   const values = [x, draw({ dims: [4], seed: 2 }), hostTensor("float64", [4], new Float64Array(4))];
   const inputs = inputsFor(values) as [t.Tensor, t.Tensor, t.Tensor];
-  const [rms, layer] = await evaluate(inputs, values, [t.rmsNorm(inputs[0], inputs[1], { epsilon: 1e-5 }), t.layerNorm(...inputs)]);
+  const [rms, layer] = await evaluate(inputs, values, [
+    t.rmsNorm(inputs[0], inputs[1], { epsilon: 1e-5 }),
+    t.layerNorm(...inputs),
+  ]);
   numbers(rms!).forEach((value, at) => expect(value).toBeCloseTo(numbers(layer!)[at]!, 12));
 });
 

@@ -35,7 +35,8 @@ const cases: [string, Values, (...inputs: t.Tensor[]) => t.Tensor][] = [
 for (const [name, values, build] of cases) {
   for (const leaf of values.keys()) {
     if (!values[leaf]!.dtype.startsWith("float")) continue;
-    test(`${name}: the derivative of the gradient of input ${leaf}`, () => expectGradient(values, slope(build, leaf), { seed: 7, step, within: 1e-6 }));
+    test(`${name}: the derivative of the gradient of input ${leaf}`, () =>
+      expectGradient(values, slope(build, leaf), { seed: 7, step, within: 1e-6 }));
   }
 }
 
@@ -46,16 +47,25 @@ test("a random composite has the second derivative that differences show", async
     (x) => t.softmax(x),
     (x) => t.mul(x, t.sigmoid(x)),
     (x) => t.add(x, t.mean(x, { axes: [1], keepDims: true })),
-    (x, w) => t.layerNorm(x, t.reshape(t.slice(w, { axis: 0, end: 1 }), [3]), t.reshape(t.slice(w, { axis: 0, start: 2 }), [3])),
+    (x, w) =>
+      t.layerNorm(
+        x,
+        t.reshape(t.slice(w, { axis: 0, end: 1 }), [3]),
+        t.reshape(t.slice(w, { axis: 0, start: 2 }), [3]),
+      ),
     (x) => t.transpose(x, [1, 0]),
     (x) => t.div(x, t.add(t.sum(t.mul(x, x)), 1)),
   ];
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(steps.length - 1), { minLength: 1, maxLength: 6 }), fc.nat(10_000), (chain, seed) => {
-      const build = (x: t.Tensor, w: t.Tensor): t.Tensor => chain.reduce((value, at) => steps[at]!(value, w), x);
-      const values = [draw({ dims: [3, 3], seed }), draw({ dims: [3, 3], seed: seed + 1, range: [0.5, 1.5] })];
-      return expectGradient(values, slope(build), { seed, within: 1e-5 });
-    }),
+    fc.asyncProperty(
+      fc.array(fc.nat(steps.length - 1), { minLength: 1, maxLength: 6 }),
+      fc.nat(10_000),
+      (chain, seed) => {
+        const build = (x: t.Tensor, w: t.Tensor): t.Tensor => chain.reduce((value, at) => steps[at]!(value, w), x);
+        const values = [draw({ dims: [3, 3], seed }), draw({ dims: [3, 3], seed: seed + 1, range: [0.5, 1.5] })];
+        return expectGradient(values, slope(build), { seed, within: 1e-5 });
+      },
+    ),
     { numRuns: 25 },
   );
 });

@@ -82,7 +82,14 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
   ],
   logSumExp: [[() => t.logSumExp(whole([2])), "floats"]],
   matmul: [
-    [() => t.matmul(x([batch, time, 512]), x([256, 1024])), "[batch, time, 512]", "[256, 1024]", "axis -1 of a", "axis -2 of b", "512 and 256"],
+    [
+      () => t.matmul(x([batch, time, 512]), x([256, 1024])),
+      "[batch, time, 512]",
+      "[256, 1024]",
+      "axis -1 of a",
+      "axis -2 of b",
+      "512 and 256",
+    ],
     [() => t.matmul(x([2, 3]), x([4, 3])), "axis -1 of a", "3 and 4"],
     [() => t.matmul(x([3, 2]), x([3, 4]), { transposeB: true }), "axis -1 of b", "2 and 4"],
     [() => t.matmul(x([2, 3, 4]), x([5, 4, 3])), "axis -3", "2 and 5"],
@@ -148,7 +155,9 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.pick(x([3, 5]), whole([3]), 1), "numbers of axes"],
     [() => t.pick(x([3, 5]), x([3, 1]), 1), "int32 or int64"],
   ],
-  scatterElementsAdd: [[() => t.scatterElementsAdd(x([3, 5]), whole([3, 2]), x([3, 1]), 1), "[3, 5]", "[3, 2]", "[3, 1]"]],
+  scatterElementsAdd: [
+    [() => t.scatterElementsAdd(x([3, 5]), whole([3, 2]), x([3, 1]), 1), "[3, 5]", "[3, 2]", "[3, 1]"],
+  ],
   topK: [
     [() => t.topK(x([3, 5]), 6), "[3, 5]", "6"],
     [() => t.topK(x([3, 5]), 1.5), "1.5"],
@@ -167,7 +176,9 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.convolution(x([2, 4, 7]), x([3, 2, 3]), { groups: 2 }), "2 groups"],
     [() => t.convolution(x([2, 3, 7]), x([4, 3, 3]), { bias: x([3]) }), "bias of float32 [4]"],
   ],
-  convolutionTranspose: [[() => t.convolutionTranspose(x([2, 3, 7]), x([4, 2, 3])), "[2, 3, 7]", "[4, 2, 3]", "3 and 4"]],
+  convolutionTranspose: [
+    [() => t.convolutionTranspose(x([2, 3, 7]), x([4, 2, 3])), "[2, 3, 7]", "[4, 2, 3]", "3 and 4"],
+  ],
   averagePool: [[() => t.averagePool(x([2, 3, 4]), { size: 5 }), "axis 2 is shorter"]],
   maxPool: [[() => t.maxPool(x([2, 3, 4]), { size: 2, padding: 2 }), "padding of axis 2"]],
   linearCrossEntropy: [

@@ -3,7 +3,8 @@ import { FormatError, hostTensor, type HostTensor } from "../../src/base/index.t
 import { initialize, Parameter, zeros, normal } from "../../src/nn/index.ts";
 import { ParameterStore, vectorsWithoutDecay } from "../../src/train/parameter-store.ts";
 
-const parameter = (shape: readonly number[], trainable = true) => new Parameter({ shape, initializer: zeros, trainable });
+const parameter = (shape: readonly number[], trainable = true) =>
+  new Parameter({ shape, initializer: zeros, trainable });
 const model = () =>
   new Map([
     ["embedding.weight", parameter([5, 4])],
@@ -15,13 +16,26 @@ const model = () =>
 
 /** Tensors that fit `model`, each filled with its own number. */
 const fitting = () =>
-  new Map<string, HostTensor>([...model()].map(([name, { shape }], i) => [name, hostTensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)).fill(i + 1))]));
+  new Map<string, HostTensor>(
+    [...model()].map(([name, { shape }], i) => [
+      name,
+      hostTensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)).fill(i + 1)),
+    ]),
+  );
 
 describe("layout", () => {
   test("parameters of a group lie side by side, trainable ones first, each padded to 16 floats", () => {
     const store = new ParameterStore(model(), { groups: [vectorsWithoutDecay] });
-    const starts = Object.fromEntries(Object.entries(store.values).map(([name, { data }]) => [name, data.byteOffset / 4]));
-    expect(starts).toEqual({ "norm.scale": 0, "output.bias": 16, "embedding.weight": 48, "output.weight": 80, positions: 160 });
+    const starts = Object.fromEntries(
+      Object.entries(store.values).map(([name, { data }]) => [name, data.byteOffset / 4]),
+    );
+    expect(starts).toEqual({
+      "norm.scale": 0,
+      "output.bias": 16,
+      "embedding.weight": 48,
+      "output.weight": 80,
+      positions: 160,
+    });
     expect(store.ranges).toEqual([
       { start: 0, count: 48, learningRateFactor: 1, weightDecayFactor: 0 },
       { start: 48, count: 112, learningRateFactor: 1, weightDecayFactor: 1 },
@@ -31,7 +45,10 @@ describe("layout", () => {
   });
 
   test("a parameter goes to the first group that includes it", () => {
-    const groups = [{ includes: (name: string) => name.startsWith("output."), learningRateFactor: 0.5 }, vectorsWithoutDecay];
+    const groups = [
+      { includes: (name: string) => name.startsWith("output."), learningRateFactor: 0.5 },
+      vectorsWithoutDecay,
+    ];
     const { ranges } = new ParameterStore(model(), { groups });
     expect(ranges.map(({ start, count, learningRateFactor }) => [start, count, learningRateFactor])).toEqual([
       [0, 80 + 32, 0.5],
@@ -92,11 +109,31 @@ describe("load and copyOut", () => {
   });
 
   test.each<[string, (tensors: Map<string, HostTensor>) => void, string]>([
-    ["another shape", (t) => t.set("output.weight", hostTensor("float32", [17, 4], new Float32Array(68))), "output.weight: the model's value is float32 [4, 17], got float32 [17, 4]"],
-    ["another number of axes", (t) => t.set("norm.scale", hostTensor("float32", [4, 1], new Float32Array(4))), "norm.scale: the model's value is float32 [4], got float32 [4, 1]"],
-    ["another dtype", (t) => t.set("norm.scale", hostTensor("float16", [4], new Uint16Array(4))), "norm.scale: the model's value is float32 [4], got float16 [4]"],
-    ["one missing", (t) => t.delete("output.bias"), "output.bias: missing: the model's value float32 [17] was not given"],
-    ["several missing", (t) => ["output.bias", "positions"].forEach((name) => t.delete(name)), "positions: missing: the model's value float32 [3, 4] was not given, and with it 1 more"],
+    [
+      "another shape",
+      (t) => t.set("output.weight", hostTensor("float32", [17, 4], new Float32Array(68))),
+      "output.weight: the model's value is float32 [4, 17], got float32 [17, 4]",
+    ],
+    [
+      "another number of axes",
+      (t) => t.set("norm.scale", hostTensor("float32", [4, 1], new Float32Array(4))),
+      "norm.scale: the model's value is float32 [4], got float32 [4, 1]",
+    ],
+    [
+      "another dtype",
+      (t) => t.set("norm.scale", hostTensor("float16", [4], new Uint16Array(4))),
+      "norm.scale: the model's value is float32 [4], got float16 [4]",
+    ],
+    [
+      "one missing",
+      (t) => t.delete("output.bias"),
+      "output.bias: missing: the model's value float32 [17] was not given",
+    ],
+    [
+      "several missing",
+      (t) => ["output.bias", "positions"].forEach((name) => t.delete(name)),
+      "positions: missing: the model's value float32 [3, 4] was not given, and with it 1 more",
+    ],
     ["one too many", (t) => t.set("extra", hostTensor("float32", [1], [1])), "extra: unexpected"],
   ])("%s is an error that names the tensor, and nothing is written", (_, spoil, message) => {
     const tensors = fitting();

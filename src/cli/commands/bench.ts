@@ -20,7 +20,8 @@ export function benchCommand(): Command {
     .option("--json", "print the figures as JSON")
     .action(async (flags: BenchFlags) => {
       const { lines, words, repeat, json } = flags;
-      if (lines < 1 || words < 1 || repeat < 1) throw new ConfigError("bench", "lines, words and repeat must be at least 1");
+      if (lines < 1 || words < 1 || repeat < 1)
+        throw new ConfigError("bench", "lines, words and repeat must be at least 1");
       const translation = await openTranslation(flags.model, {
         ...(flags.checkpoint !== undefined && { checkpoint: flags.checkpoint }),
         decoding: decodingOf(flags),
@@ -29,7 +30,9 @@ export function benchCommand(): Command {
         const { vocabularySize, special } = translation.source;
         const first = Math.max(...Object.values(special)) + 1;
         const texts = Array.from({ length: lines }, (_, line) =>
-          translation.source.decode(Array.from({ length: words }, (_, i) => first + ((line * 7919 + i * 104_729) % (vocabularySize - first)))),
+          translation.source.decode(
+            Array.from({ length: words }, (_, i) => first + ((line * 7919 + i * 104_729) % (vocabularySize - first))),
+          ),
         );
         await translation.generate(texts);
         const rounds: { seconds: number; tokens: number }[] = [];
@@ -37,7 +40,10 @@ export function benchCommand(): Command {
           const startMs = performance.now();
           const results = await translation.generate(texts);
           const seconds = (performance.now() - startMs) / 1000;
-          rounds.push({ seconds, tokens: results.reduce((sum, [best]) => sum + translation.target.encode(best!.text).length + 1, 0) });
+          rounds.push({
+            seconds,
+            tokens: results.reduce((sum, [best]) => sum + translation.target.encode(best!.text).length + 1, 0),
+          });
         }
         const { seconds, tokens } = rounds.toSorted((a, b) => a.seconds - b.seconds)[Math.floor(repeat / 2)]!;
         const figures = {
@@ -50,7 +56,14 @@ export function benchCommand(): Command {
         };
         if (json === true) process.stdout.write(`${JSON.stringify(figures)}\n`);
         else {
-          const row = [`${figures.beams}`, `${lines}`, seconds.toFixed(3), figures.linesPerSecond.toFixed(1), figures.tokensPerSecond.toFixed(0), (figures.residentBytes / 2 ** 20).toFixed(0)];
+          const row = [
+            `${figures.beams}`,
+            `${lines}`,
+            seconds.toFixed(3),
+            figures.linesPerSecond.toFixed(1),
+            figures.tokensPerSecond.toFixed(0),
+            (figures.residentBytes / 2 ** 20).toFixed(0),
+          ];
           process.stdout.write(table(["beams", "lines", "seconds", "lines/s", "tokens/s", "resident MiB"], [row]));
         }
       } finally {

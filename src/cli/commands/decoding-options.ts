@@ -15,7 +15,8 @@ export interface DecodingFlags {
 /** For commander: an option that is a count. */
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || text.trim() === "") throw new InvalidArgumentError("a whole number is wanted.");
+  if (!Number.isInteger(value) || value < 0 || text.trim() === "")
+    throw new InvalidArgumentError("a whole number is wanted.");
   return value;
 }
 
@@ -38,7 +39,15 @@ export function withDecodingOptions(command: Command): Command {
 }
 
 /** What was said of the search, without what was not. */
-export function decodingOf({ beams, lengthPenalty, minLength, maxLength, batchTokens }: DecodingFlags): DecodingOptions {
-  const said = Object.entries({ beams, lengthPenalty, minLength, maxLength, batchTokens }).filter(([, value]) => value !== undefined);
+export function decodingOf({
+  beams,
+  lengthPenalty,
+  minLength,
+  maxLength,
+  batchTokens,
+}: DecodingFlags): DecodingOptions {
+  const said = Object.entries({ beams, lengthPenalty, minLength, maxLength, batchTokens }).filter(
+    ([, value]) => value !== undefined,
+  );
   return Object.fromEntries(said);
 }

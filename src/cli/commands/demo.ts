@@ -40,7 +40,11 @@ export function demoCommand(): Command {
         const stop = new AbortController();
         const onInterrupt = (): void => stop.abort();
         process.once("SIGINT", onInterrupt);
-        const { translation: trained, result } = await trainTranslation(config, { directory, stop: stop.signal, listener: progress.listener });
+        const { translation: trained, result } = await trainTranslation(config, {
+          directory,
+          stop: stop.signal,
+          listener: progress.listener,
+        });
         process.off("SIGINT", onInterrupt);
         progress.end();
         translation = trained;
@@ -65,17 +69,30 @@ async function show(translation: Translation, config: Awaited<ReturnType<typeof 
   typedByHand.forEach((text, i) => process.stdout.write(`  ${text.padEnd(width)}  →  ${read[i]}\n`));
 
   const source = typedByHand[1]!;
-  const { sourceTokens, targetTokens, weights } = await translation.attention(source, await translation.translate(source));
+  const { sourceTokens, targetTokens, weights } = await translation.attention(
+    source,
+    await translation.translate(source),
+  );
   const last = weights.at(-1)!;
-  const mean = targetTokens.map((_, row) => Float32Array.from(sourceTokens, (_, column) => last.reduce((sum, head) => sum + head[row]![column]!, 0) / last.length));
-  process.stdout.write(`\nWhere the last decoder layer looked, mean of its ${last.length} heads; each row is a character it wrote\n`);
+  const mean = targetTokens.map((_, row) =>
+    Float32Array.from(
+      sourceTokens,
+      (_, column) => last.reduce((sum, head) => sum + head[row]![column]!, 0) / last.length,
+    ),
+  );
+  process.stdout.write(
+    `\nWhere the last decoder layer looked, mean of its ${last.length} heads; each row is a character it wrote\n`,
+  );
   process.stdout.write(drawAttention({ rows: targetTokens, columns: sourceTokens, weights: mean }));
 
   const { test } = await corporaOf(config);
   const cases = await test!.collect();
   const found = await translation.translate(cases.map(({ source }) => source));
-  const wrong = cases.flatMap(({ source, target }, i) => (found[i] === target ? [] : [{ source, target, found: found[i]! }]));
-  if (wrong.length > 0) process.stdout.write(`\nSome of the ${wrong.length} misses among ${cases.length} unseen dates\n`);
+  const wrong = cases.flatMap(({ source, target }, i) =>
+    found[i] === target ? [] : [{ source, target, found: found[i]! }],
+  );
+  if (wrong.length > 0)
+    process.stdout.write(`\nSome of the ${wrong.length} misses among ${cases.length} unseen dates\n`);
   for (const miss of wrong.slice(0, 5)) process.stdout.write(`  ${miss.source}  →  ${miss.found} (${miss.target})\n`);
   process.stdout.write(`\nexact match ${((100 * (cases.length - wrong.length)) / cases.length).toFixed(2)} %\n`);
 }

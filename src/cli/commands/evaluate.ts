@@ -21,7 +21,11 @@ export function evaluateCommand(): Command {
   return withDecodingOptions(new Command("evaluate"))
     .requiredOption("--source <file>", "lines to translate; may be .gz")
     .requiredOption("--reference <file...>", "what they should become; several files are several references")
-    .addOption(new Option("--tokenize <name>", "how BLEU parts text into words").choices(Object.keys(bleuTokenizers)).default("13a"))
+    .addOption(
+      new Option("--tokenize <name>", "how BLEU parts text into words")
+        .choices(Object.keys(bleuTokenizers))
+        .default("13a"),
+    )
     .option("--lowercase", "score without regard to case")
     .option("--output <file>", "write the translations there too")
     .option("--json", "print scores, signatures and counts as JSON")
@@ -32,7 +36,11 @@ export function evaluateCommand(): Command {
       const references = await Promise.all(flags.reference.map((file) => linesOf(file, listener)));
       references.forEach((lines, i) => {
         if (lines.length !== sources.length) {
-          throw new DataError(flags.reference[i]!, undefined, `${lines.length} lines, and ${flags.source} has ${sources.length}. Each line needs its reference.`);
+          throw new DataError(
+            flags.reference[i]!,
+            undefined,
+            `${lines.length} lines, and ${flags.source} has ${sources.length}. Each line needs its reference.`,
+          );
         }
       });
       const translation = await openTranslation(flags.model, {
@@ -57,7 +65,12 @@ export function evaluateCommand(): Command {
         new Chrf({ lowercase }).corpus(hypotheses, references),
       ];
       if (flags.json === true) {
-        const metrics = scores.map(({ name, score, signature, counts }) => ({ name, score, signature: signature.long, counts }));
+        const metrics = scores.map(({ name, score, signature, counts }) => ({
+          name,
+          score,
+          signature: signature.long,
+          counts,
+        }));
         process.stdout.write(`${JSON.stringify({ lines: sources.length, seconds, metrics })}\n`);
       } else {
         for (const score of scores) process.stdout.write(`${score.text}\n`);

@@ -17,7 +17,10 @@ export function generateCommand(): Command {
     .option("--nbest <n>", "translations a line, best first, one below the other", wholeNumber)
     .option("--scores", "put each translation's score and a tab in front of it")
     .option("--json", "one JSON object a line: source, and translations with score and logProbability")
-    .addHelpText("after", "\nReads standard input, writes standard output.\nExample: heddle generate --model runs/en-de --beams 5 < test.en > test.de")
+    .addHelpText(
+      "after",
+      "\nReads standard input, writes standard output.\nExample: heddle generate --model runs/en-de --beams 5 < test.en > test.de",
+    )
     .action(async (flags: GenerateFlags) => {
       const { listener } = new ProgressLine();
       const { nbest } = flags;
@@ -35,7 +38,9 @@ export function generateCommand(): Command {
           const text =
             flags.json === true
               ? JSON.stringify({ source, translations })
-              : translations.map(({ text, score }) => (flags.scores === true ? `${score.toFixed(6)}\t${text}` : text)).join("\n");
+              : translations
+                  .map(({ text, score }) => (flags.scores === true ? `${score.toFixed(6)}\t${text}` : text))
+                  .join("\n");
           await print(`${text}\n`);
         }
       } finally {

@@ -20,12 +20,19 @@ export function inspectCommand(): Command {
     .option("--json", "print everything as JSON")
     .action(async ({ model: directory, checkpoint, depth, json }: InspectFlags) => {
       const translation = await openTranslation(directory, checkpoint === undefined ? {} : { checkpoint });
-      const parameters = [...namedParameters(translation.model)].map(([name, { shape, trainable }]) => ({ name, shape, trainable, count: elementCount(shape) }));
+      const parameters = [...namedParameters(translation.model)].map(([name, { shape, trainable }]) => ({
+        name,
+        shape,
+        trainable,
+        count: elementCount(shape),
+      }));
       const total = parameters.reduce((sum, { count }) => sum + count, 0);
       const { dModel, vocabularySize } = translation.model.options;
       const targetVocabulary = typeof vocabularySize === "number" ? vocabularySize : vocabularySize.target;
       // Each weight of a product is used once a token, in a multiplication and an addition; lookups cost nothing.
-      const tables = parameters.filter(({ name }) => name.includes("embedding") || name.startsWith("output")).reduce((sum, { count }) => sum + count, 0);
+      const tables = parameters
+        .filter(({ name }) => name.includes("embedding") || name.startsWith("output"))
+        .reduce((sum, { count }) => sum + count, 0);
       const cost = {
         parameters: total,
         weightBytes: 4 * total,
@@ -34,7 +41,9 @@ export function inspectCommand(): Command {
         cacheBytesPerToken: 8 * dModel * translation.model.decoder.layers.length,
       };
       if (json === true) {
-        process.stdout.write(`${JSON.stringify({ ...cost, options: translation.model.options, tensors: parameters })}\n`);
+        process.stdout.write(
+          `${JSON.stringify({ ...cost, options: translation.model.options, tensors: parameters })}\n`,
+        );
         return;
       }
       const groups = new Map<string, { count: number; shapes: string[] }>();
@@ -43,7 +52,12 @@ export function inspectCommand(): Command {
         const group = groups.get(part) ?? { count: 0, shapes: [] };
         groups.set(part, { count: group.count + count, shapes: [...group.shapes, `[${shape.join(", ")}]`] });
       }
-      const rows = [...groups].map(([part, { count, shapes }]) => [part, shapes.length === 1 ? shapes[0]! : `${shapes.length} tensors`, count.toLocaleString("en"), `${((100 * count) / total).toFixed(1)} %`]);
+      const rows = [...groups].map(([part, { count, shapes }]) => [
+        part,
+        shapes.length === 1 ? shapes[0]! : `${shapes.length} tensors`,
+        count.toLocaleString("en"),
+        `${((100 * count) / total).toFixed(1)} %`,
+      ]);
       process.stdout.write(table(["part", "shape", "parameters", "share"], rows));
       const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
       process.stdout.write(

@@ -14,7 +14,10 @@ interface TrainFlags {
 export function trainCommand(): Command {
   return new Command("train")
     .argument("<config>", "the recipe, a YAML file")
-    .requiredOption("--run <folder>", "where the run lives; called again with the same folder, training goes on from its last checkpoint")
+    .requiredOption(
+      "--run <folder>",
+      "where the run lives; called again with the same folder, training goes on from its last checkpoint",
+    )
     .addOption(setOption())
     .option("--warm-start <path>", "begin with the weights of this checkpoint or .safetensors file")
     .option("--json", "print how the run ended as JSON")
@@ -26,7 +29,11 @@ export function trainCommand(): Command {
       const onInterrupt = (): void => {
         // The first Ctrl-C saves; a second one takes the default way out, which loses nothing that was saved.
         process.off("SIGINT", onInterrupt);
-        progress.listener({ type: "log", level: "info", message: "saving after this step; press Ctrl-C again to leave at once" });
+        progress.listener({
+          type: "log",
+          level: "info",
+          message: "saving after this step; press Ctrl-C again to leave at once",
+        });
         stop.abort();
       };
       process.on("SIGINT", onInterrupt);
@@ -40,10 +47,16 @@ export function trainCommand(): Command {
         await translation.dispose();
         progress.end();
         const { step, best, seconds } = result.state;
-        if (json === true) process.stdout.write(`${JSON.stringify({ reason: result.reason, step, best, seconds, directory })}\n`);
-        else process.stderr.write(`${result.reason} at step ${step} after ${(seconds / 60).toFixed(1)} minutes; the model is in ${directory}\n`);
+        if (json === true)
+          process.stdout.write(`${JSON.stringify({ reason: result.reason, step, best, seconds, directory })}\n`);
+        else
+          process.stderr.write(
+            `${result.reason} at step ${step} after ${(seconds / 60).toFixed(1)} minutes; the model is in ${directory}\n`,
+          );
         if (result.reason === "stopped") {
-          process.stderr.write(`To go on: heddle train ${file} --run ${directory}${set.map((assignment) => ` --set ${assignment}`).join("")}\n`);
+          process.stderr.write(
+            `To go on: heddle train ${file} --run ${directory}${set.map((assignment) => ` --set ${assignment}`).join("")}\n`,
+          );
           process.exitCode = 130;
         }
       } finally {

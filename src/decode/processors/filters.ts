@@ -6,7 +6,8 @@ import type { ScoreProcessor } from "./score-processor.ts";
 
 /** Divides the scores: below 1 the likely gets likelier, above 1 everything more alike. */
 export function temperature(value: number): ScoreProcessor {
-  if (!(value > 0)) throw new ConfigError("temperature", `expected a number above 0, got ${value}. For none, use greedy search.`);
+  if (!(value > 0))
+    throw new ConfigError("temperature", `expected a number above 0, got ${value}. For none, use greedy search.`);
   return {
     process(_, scores) {
       for (let token = 0; token < scores.length; token++) scores[token]! /= value;
@@ -57,7 +58,7 @@ export function typical(mass: number, keep = 1): ScoreProcessor {
       const order = sortedBy(scores, (token) => distance[token]!);
       // The token that reaches the mass is the last one kept, with those equally near.
       let last = 0;
-      for (let sum = Math.exp(scores[order[0]!]! - total); sum < mass && last < order.length - 1; ) {
+      for (let sum = Math.exp(scores[order[0]!]! - total); sum < mass && last < order.length - 1;) {
         sum += Math.exp(scores[order[++last]!]! - total);
       }
       const furthest = distance[order[last]!]!;

@@ -1,6 +1,13 @@
 // Arrays that live as long as a run does (parameters, gradients, optimizer moments) in one WebAssembly memory: the runtime
 // reads and writes views of it in place, and one kernel call goes over all of them.
-import { bytesPerElement, ConfigError, elementCount, type HostTensor, type RandomKey, viewOver } from "../../base/index.ts";
+import {
+  bytesPerElement,
+  ConfigError,
+  elementCount,
+  type HostTensor,
+  type RandomKey,
+  viewOver,
+} from "../../base/index.ts";
 import { createMemory, type RawKernels } from "./kernels.ts";
 
 /** Arrays start at multiples of this, a cache line or 16 floats. */
@@ -85,13 +92,17 @@ export class FlatMemory {
     try {
       ({ buffer: this.#buffer, kernels: this.#kernels } = createMemory(pages));
     } catch (error) {
-      throw new ConfigError("memory", `no room for ${(end / 2 ** 20).toFixed(0)} MiB of ${names} (${String(error)}). Free memory, or make the model smaller.`);
+      throw new ConfigError(
+        "memory",
+        `no room for ${(end / 2 ** 20).toFixed(0)} MiB of ${names} (${String(error)}). Free memory, or make the model smaller.`,
+      );
     }
   }
 
   #region(name: string, dtype: MemoryDType): Region {
     const region = this.#regions.get(name);
-    if (region === undefined) throw new RangeError(`there is no region "${name}"; regions are ${[...this.#regions.keys()].join(", ")}`);
+    if (region === undefined)
+      throw new RangeError(`there is no region "${name}"; regions are ${[...this.#regions.keys()].join(", ")}`);
     if (region.dtype !== dtype) throw new RangeError(`region "${name}" holds ${region.dtype}, not ${dtype}`);
     return region;
   }
@@ -100,8 +111,13 @@ export class FlatMemory {
   tensor<D extends MemoryDType>(name: string, dtype: D, dims: readonly number[], start = 0): HostTensor<D> {
     const region = this.#region(name, dtype);
     const count = elementCount(dims);
-    if (start + count > region.count) throw new RangeError(`region "${name}" ends at ${region.count}, before ${start} + ${count}`);
-    return { dtype, dims, data: viewOver(dtype, this.#buffer, region.startByte + start * bytesPerElement(dtype), count) };
+    if (start + count > region.count)
+      throw new RangeError(`region "${name}" ends at ${region.count}, before ${start} + ${count}`);
+    return {
+      dtype,
+      dims,
+      data: viewOver(dtype, this.#buffer, region.startByte + start * bytesPerElement(dtype), count),
+    };
   }
 
   /** Floats of a region from `start` on; all of it if no count is given. */
@@ -116,7 +132,8 @@ export class FlatMemory {
 
   #sameLength(first: Float32Array, ...others: readonly Float32Array[]): number {
     for (const other of others) {
-      if (other.length !== first.length) throw new RangeError(`arrays of ${first.length} and ${other.length} values do not pair up`);
+      if (other.length !== first.length)
+        throw new RangeError(`arrays of ${first.length} and ${other.length} values do not pair up`);
     }
     return first.length;
   }
@@ -147,14 +164,39 @@ export class FlatMemory {
   }
 
   /** One update of Adam or AdamW on values p with gradients g and moments m, v. */
-  adam(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, { gradientScale, l2, keep, beta1, beta2, epsilon, stepSize }: AdamNumbers): void {
+  adam(
+    p: Float32Array,
+    g: Float32Array,
+    m: Float32Array,
+    v: Float32Array,
+    { gradientScale, l2, keep, beta1, beta2, epsilon, stepSize }: AdamNumbers,
+  ): void {
     const count = this.#sameLength(p, g, m, v);
     const [pAt, gAt, mAt, vAt] = [this.#address(p), this.#address(g), this.#address(m), this.#address(v)];
-    this.#kernels.adam(pAt, gAt, mAt, vAt, count, gradientScale, l2, keep, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, stepSize);
+    this.#kernels.adam(
+      pAt,
+      gAt,
+      mAt,
+      vAt,
+      count,
+      gradientScale,
+      l2,
+      keep,
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      epsilon,
+      stepSize,
+    );
   }
 
   /** p ← p − learningRate·(gradientScale·g + l2·p) */
-  sgd(p: Float32Array, g: Float32Array, { gradientScale, l2, learningRate }: { gradientScale: number; l2: number; learningRate: number }): void {
+  sgd(
+    p: Float32Array,
+    g: Float32Array,
+    { gradientScale, l2, learningRate }: { gradientScale: number; l2: number; learningRate: number },
+  ): void {
     this.#kernels.sgd(this.#address(p), this.#address(g), this.#sameLength(p, g), gradientScale, l2, learningRate);
   }
 
@@ -163,7 +205,19 @@ export class FlatMemory {
     const { gradientScale, l2, learningRate, momentum, take, fromGradient, fromMomentum } = numbers;
     const count = this.#sameLength(p, g, m);
     const [pAt, gAt, mAt] = [this.#address(p), this.#address(g), this.#address(m)];
-    this.#kernels.sgdMomentum(pAt, gAt, mAt, count, gradientScale, l2, learningRate, momentum, take, fromGradient, fromMomentum);
+    this.#kernels.sgdMomentum(
+      pAt,
+      gAt,
+      mAt,
+      count,
+      gradientScale,
+      l2,
+      learningRate,
+      momentum,
+      take,
+      fromGradient,
+      fromMomentum,
+    );
   }
 
   /** Bytes of the words firstWord, firstWord + 1, … of a random stream (`randomWord`), each word's lowest byte first. */

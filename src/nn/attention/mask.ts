@@ -1,5 +1,16 @@
 // Who may look at whom, worked out inside the program from token ids.
-import { constant, equal, lessOrEqual, not, range, reshape, scalar, where, type Dim, type Tensor } from "../../tensor/index.ts";
+import {
+  constant,
+  equal,
+  lessOrEqual,
+  not,
+  range,
+  reshape,
+  scalar,
+  where,
+  type Dim,
+  type Tensor,
+} from "../../tensor/index.ts";
 
 /** Finite, because a row of −∞ alone gives NaN; below it the exponential is exactly zero in float32. */
 const forbidden = -1e9;
@@ -12,7 +23,12 @@ export function maskBias(mask: Tensor): Tensor {
 /** Keys that are not padding: ids [batch, keyTime] → bool [batch, 1, 1, keyTime]. */
 export function keyMask(ids: Tensor, pad: number): Tensor {
   const [batch, time] = ids.shape as readonly [Dim, Dim];
-  return reshape(not(equal(ids, constant({ dtype: "int32", dims: [], data: Int32Array.of(pad) }))), [batch, 1, 1, time]);
+  return reshape(not(equal(ids, constant({ dtype: "int32", dims: [], data: Int32Array.of(pad) }))), [
+    batch,
+    1,
+    1,
+    time,
+  ]);
 }
 
 /** Each position sees itself and what came before: bool [1, 1, time, time]. */

@@ -40,7 +40,9 @@ export class MultiHeadAttention extends Module {
     if (!Number.isInteger(heads) || heads < 1 || dModel % heads !== 0) {
       const fitting = Array.from({ length: dModel }, (_, i) => i + 1).filter((n) => dModel % n === 0 && n <= 64);
       const nearest = fitting.toSorted((a, b) => Math.abs(a - heads) - Math.abs(b - heads)).slice(0, 2);
-      throw new ShapeError(`attention: heads must divide dModel (got heads ${heads}, dModel ${dModel}). Heads ${nearest.join(" or ")} would fit.`);
+      throw new ShapeError(
+        `attention: heads must divide dModel (got heads ${heads}, dModel ${dModel}). Heads ${nearest.join(" or ")} would fit.`,
+      );
     }
     // Drawn as one matrix [dModel, 3 · dModel] would be: larger scores at the start can freeze attention where it is.
     const initializer = xavierUniform({ gain: Math.SQRT1_2 });

@@ -21,7 +21,12 @@ export interface ScaledDotProductOptions {
  * have variance dHead, and softmax saturates.
  * query [batch, heads, queryTime, dHead], key and value [batch, heads, keyTime, dHead].
  */
-export function scaledDotProduct(query: Tensor, key: Tensor, value: Tensor, { bias, dropout }: ScaledDotProductOptions = {}): AttentionResult {
+export function scaledDotProduct(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  { bias, dropout }: ScaledDotProductOptions = {},
+): AttentionResult {
   const dHead = query.shape.at(-1) as number;
   const scores = matmul(query, key, { transposeB: true, alpha: 1 / Math.sqrt(dHead) }); // [batch, heads, queryTime, keyTime]
   const weights = softmax(bias === undefined ? scores : add(scores, bias));

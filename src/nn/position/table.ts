@@ -22,7 +22,11 @@ export interface SinusoidalOptions {
  * PE(pos, 2i) = sin(pos / 10000^(2i/dModel)), PE(pos, 2i+1) = cos of the same. Vaswani et al. 2017, section 3.5.
  * PE(pos + k) is a rotation of PE(pos) that depends on k alone.
  */
-export function sinusoidalTable({ dModel, maxPositions = 1024, layout = "interleaved" }: SinusoidalOptions): Float32Array {
+export function sinusoidalTable({
+  dModel,
+  maxPositions = 1024,
+  layout = "interleaved",
+}: SinusoidalOptions): Float32Array {
   const table = new Float32Array(maxPositions * dModel);
   const pairs = Math.ceil(dModel / 2);
   for (let position = 0; position < maxPositions; position++) {
@@ -44,7 +48,11 @@ export class SinusoidalPositions extends Module implements PositionTable {
   constructor({ dModel, maxPositions = 1024, layout = "interleaved" }: SinusoidalOptions) {
     super();
     this.maxPositions = maxPositions;
-    this.#table = constant({ dtype: "float32", dims: [maxPositions, dModel], data: sinusoidalTable({ dModel, maxPositions, layout }) });
+    this.#table = constant({
+      dtype: "float32",
+      dims: [maxPositions, dModel],
+      data: sinusoidalTable({ dModel, maxPositions, layout }),
+    });
   }
 
   forward(positions: Tensor): Tensor {

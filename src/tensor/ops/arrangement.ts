@@ -18,7 +18,12 @@ export function split(x: Tensor, { axis, parts }: { axis: number; parts: number 
     return split(x, { axis, parts: new Array<Dim>(parts).fill(size / parts) });
   }
   const total = parts.reduce<Dim>(addDims, 0);
-  if (String(total) !== String(size)) throw shapeError("split", [x], `parts of ${parts.join(" + ")} = ${total} do not make up axis ${axis} of size ${size}`);
+  if (String(total) !== String(size))
+    throw shapeError(
+      "split",
+      [x],
+      `parts of ${parts.join(" + ")} = ${total} do not make up axis ${axis} of size ${size}`,
+    );
   let start: Dim = 0;
   return parts.map((part) => {
     const end: Dim = addDims(start, part);
@@ -30,13 +35,17 @@ export function split(x: Tensor, { axis, parts }: { axis: number; parts: number 
 
 /** Tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(tensors.map((x) => unsqueeze(x, axis)), axis < 0 ? axis + (tensors[0]?.rank ?? 0) + 1 : axis);
+  return concat(
+    tensors.map((x) => unsqueeze(x, axis)),
+    axis < 0 ? axis + (tensors[0]?.rank ?? 0) + 1 : axis,
+  );
 }
 
 /** A new axis of size 1, which `axis` names in the result; −1 puts it last. */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   const at = axis < 0 ? axis + x.rank + 1 : axis;
-  if (!Number.isInteger(axis) || at < 0 || at > x.rank) throw shapeError("unsqueeze", [x], `no axis ${axis} can be added`);
+  if (!Number.isInteger(axis) || at < 0 || at > x.rank)
+    throw shapeError("unsqueeze", [x], `no axis ${axis} can be added`);
   return reshape(x, x.shape.toSpliced(at, 0, 1));
 }
 
@@ -53,7 +62,13 @@ const applyFlip = operation<{ readonly axis: number }>({
   gradient: ({ dy, attributes: { axis } }) => [flip(dy, axis)],
   onnx: (emitter, [x], _, { axis }) =>
     // From the last place backwards, to before the first.
-    emitter.one("Slice", [x!, emitter.int64s([-1]), emitter.int64s([-(2 ** 31)]), emitter.int64s([axis]), emitter.int64s([-1])]),
+    emitter.one("Slice", [
+      x!,
+      emitter.int64s([-1]),
+      emitter.int64s([-(2 ** 31)]),
+      emitter.int64s([axis]),
+      emitter.int64s([-1]),
+    ]),
   samples: [{ inputs: [{ shape: [2, 4, 3] }], attributes: { axis: 1 } }],
 });
 
@@ -78,7 +93,9 @@ const applyTriangle = operation<{ readonly upper: boolean; readonly diagonal: nu
     if (x!.shape.length < 2) throw shapeError("triangle", [x!], "at least two axes are wanted");
     return x!;
   },
-  gradient: ({ dy, attributes: { upper, diagonal } }) => [upper ? upperTriangle(dy, diagonal) : lowerTriangle(dy, diagonal)],
+  gradient: ({ dy, attributes: { upper, diagonal } }) => [
+    upper ? upperTriangle(dy, diagonal) : lowerTriangle(dy, diagonal),
+  ],
   onnx: (emitter, [x], _, { upper, diagonal }) =>
     emitter.one("Trilu", [x!, emitter.scalar(diagonal, "int64")], { attributes: { upper: { int: upper ? 1 : 0 } } }),
   samples: [

@@ -21,13 +21,19 @@ interface MatmulAttributes {
   readonly alpha: number;
 }
 
-const lastTwo = ({ shape }: TensorType, swapped: boolean): Shape => (swapped ? [shape.at(-1)!, shape.at(-2)!] : shape.slice(-2));
+const lastTwo = ({ shape }: TensorType, swapped: boolean): Shape =>
+  swapped ? [shape.at(-1)!, shape.at(-2)!] : shape.slice(-2);
 
-function matmulType(name: string, inputs: readonly TensorType[], { transposeA, transposeB }: MatmulAttributes): TensorType {
+function matmulType(
+  name: string,
+  inputs: readonly TensorType[],
+  { transposeA, transposeB }: MatmulAttributes,
+): TensorType {
   const [a, b] = inputs as readonly [TensorType, TensorType];
   if (a.dtype !== b.dtype) throw shapeError(name, inputs, "dtypes differ; cast one of them");
   wantFloats(name, inputs);
-  if (a.shape.length < 2 || b.shape.length < 2) throw shapeError(name, inputs, "at least two axes on each side are wanted");
+  if (a.shape.length < 2 || b.shape.length < 2)
+    throw shapeError(name, inputs, "at least two axes on each side are wanted");
   const [rows, inner] = lastTwo(a, transposeA) as readonly [Shape[0], Shape[0]];
   const [meets, columns] = lastTwo(b, transposeB) as readonly [Shape[0], Shape[0]];
   if (!equalDims(inner, meets)) {
@@ -49,7 +55,13 @@ interface Operands {
   readonly bias?: string;
 }
 
-function emitProduct(emitter: Emitter, { a, b, bias }: Operands, types: readonly TensorType[], out: TensorType, attributes: MatmulAttributes): string {
+function emitProduct(
+  emitter: Emitter,
+  { a, b, bias }: Operands,
+  types: readonly TensorType[],
+  out: TensorType,
+  attributes: MatmulAttributes,
+): string {
   const [left, right] = types as readonly [TensorType, TensorType];
   const { transposeA, transposeB, alpha } = attributes;
   if (right.shape.length === 2 && (left.shape.length === 2 || !transposeA)) {
@@ -69,14 +81,22 @@ function emitProduct(emitter: Emitter, { a, b, bias }: Operands, types: readonly
   }
   const swapped = (name: string, { shape }: TensorType): string => {
     const axes = shape.map((_, axis) => axis);
-    return emitter.one("Transpose", [name], { attributes: { perm: { ints: [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!] } } });
+    return emitter.one("Transpose", [name], {
+      attributes: { perm: { ints: [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!] } },
+    });
   };
   const product = emitter.one("MatMul", [transposeA ? swapped(a, left) : a, transposeB ? swapped(b, right) : b]);
   return alpha === 1 ? product : emitter.one("Mul", [product, emitter.scalar(alpha, out.dtype)]);
 }
 
 /** The two adjoints of y = alpha op(a) op(b), each again one product. */
-function matmulGradients(dy: Tensor, a: Tensor, b: Tensor, { transposeA, transposeB, alpha }: MatmulAttributes, wants: (input: number) => boolean) {
+function matmulGradients(
+  dy: Tensor,
+  a: Tensor,
+  b: Tensor,
+  { transposeA, transposeB, alpha }: MatmulAttributes,
+  wants: (input: number) => boolean,
+) {
   const da = (): Tensor =>
     transposeA
       ? matmul(b, dy, { transposeA: transposeB, transposeB: true, alpha })
@@ -86,7 +106,9 @@ function matmulGradients(dy: Tensor, a: Tensor, b: Tensor, { transposeA, transpo
       // One product over all rows instead of a product a batch entry and a sum.
       const rows = reshape(a, [-1, a.shape.at(-1)!]);
       const changes = reshape(dy, [-1, dy.shape.at(-1)!]);
-      return transposeB ? matmul(changes, rows, { transposeA: true, alpha }) : matmul(rows, changes, { transposeA: true, alpha });
+      return transposeB
+        ? matmul(changes, rows, { transposeA: true, alpha })
+        : matmul(rows, changes, { transposeA: true, alpha });
     }
     return transposeB
       ? matmul(dy, a, { transposeA: true, transposeB: transposeA, alpha })
@@ -99,26 +121,31 @@ const applyMatmul = operation<MatmulAttributes>({
   name: "matmul",
   type: (inputs, attributes) => matmulType("matmul", inputs, attributes),
   gradient: ({ dy, inputs: [a, b], attributes, wants }) => matmulGradients(dy, a!, b!, attributes, wants),
-  onnx: (emitter, [a, b], node, attributes) => emitProduct(emitter, { a: a!, b: b! }, node.inputs, node.outputs[0]!, attributes),
+  onnx: (emitter, [a, b], node, attributes) =>
+    emitProduct(emitter, { a: a!, b: b! }, node.inputs, node.outputs[0]!, attributes),
   samples: [false, true].flatMap((transposeA) =>
-      [false, true].flatMap((transposeB) => {
-        const attributes = { transposeA, transposeB, alpha: 0.5 };
-        const a = transposeA ? [3, 2] : [2, 3];
-        const b = transposeB ? [4, 3] : [3, 4];
-        return [
-          { inputs: [{ shape: a }, { shape: b }], attributes },
-          { inputs: [{ shape: [2, 1, ...a] }, { shape: [3, ...b] }], attributes },
-          { inputs: [{ shape: [2, ...a] }, { shape: b }], attributes },
-        ];
-      }),
-    ),
+    [false, true].flatMap((transposeB) => {
+      const attributes = { transposeA, transposeB, alpha: 0.5 };
+      const a = transposeA ? [3, 2] : [2, 3];
+      const b = transposeB ? [4, 3] : [3, 4];
+      return [
+        { inputs: [{ shape: a }, { shape: b }], attributes },
+        { inputs: [{ shape: [2, 1, ...a] }, { shape: [3, ...b] }], attributes },
+        { inputs: [{ shape: [2, ...a] }, { shape: b }], attributes },
+      ];
+    }),
+  ),
 });
 
 /**
  * Matrix product over the last two axes, the others broadcast: [.., rows, inner] × [.., inner, columns] → [.., rows, columns].
  * @example matmul(query, key, { transposeB: true, alpha: 1 / Math.sqrt(dHead) })
  */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false, alpha = 1 }: MatmulOptions = {}): Tensor {
+export function matmul(
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false, alpha = 1 }: MatmulOptions = {},
+): Tensor {
   return applyMatmul([a, b], { transposeA, transposeB, alpha })[0]!;
 }
 
@@ -148,9 +175,13 @@ const applyAffine = operation<MatmulAttributes>({
 });
 
 /** x W + b over the last axis: [.., from] × [from, to] + [to] → [.., to]; with `transposeB` the weight is [to, from]. */
-export function affine(x: Tensor, weight: Tensor, bias: Tensor | undefined, { transposeB = false }: { transposeB?: boolean } = {}): Tensor {
+export function affine(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  { transposeB = false }: { transposeB?: boolean } = {},
+): Tensor {
   const attributes = { transposeA: false, transposeB, alpha: 1 };
   if (bias === undefined) return matmul(x, weight, attributes);
   return applyAffine([x, weight, bias], attributes)[0]!;
 }
-

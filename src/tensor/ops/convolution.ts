@@ -41,11 +41,21 @@ interface TransposedGeometry {
 }
 
 /** Options spelled out for every spatial axis of x. */
-function perAxis<T>(name: string, x: Tensor, what: string, given: T | readonly T[], isValid: (value: T) => boolean): readonly T[] {
+function perAxis<T>(
+  name: string,
+  x: Tensor,
+  what: string,
+  given: T | readonly T[],
+  isValid: (value: T) => boolean,
+): readonly T[] {
   const axes = x.rank - 2;
   const values = Array.isArray(given) ? (given as readonly T[]) : new Array<T>(Math.max(0, axes)).fill(given as T);
   if (axes < 1 || values.length !== axes || !values.every(isValid)) {
-    throw shapeError(name, [x], `${what} ${JSON.stringify(given)} does not suit [batch, channels, ..] with ${axes} spatial axes`);
+    throw shapeError(
+      name,
+      [x],
+      `${what} ${JSON.stringify(given)} does not suit [batch, channels, ..] with ${axes} spatial axes`,
+    );
   }
   return values;
 }
@@ -59,8 +69,12 @@ export function windowOf(
   x: Tensor,
   { stride = 1, padding = 0, dilation = 1 }: Pick<ConvolutionOptions, "stride" | "padding" | "dilation">,
 ): Window {
-  const pairs = (typeof padding === "number" ? padding : padding.map((ends) => (typeof ends === "number" ? [ends, ends] : ends))) as PerAxis<readonly number[] | number>;
-  const ends = perAxis(name, x, "padding", pairs, (value) => (typeof value === "number" ? isAmount(value) : value.length === 2 && value.every(isAmount)));
+  const pairs = (
+    typeof padding === "number" ? padding : padding.map((ends) => (typeof ends === "number" ? [ends, ends] : ends))
+  ) as PerAxis<readonly number[] | number>;
+  const ends = perAxis(name, x, "padding", pairs, (value) =>
+    typeof value === "number" ? isAmount(value) : value.length === 2 && value.every(isAmount),
+  );
   return {
     strides: perAxis(name, x, "stride", stride, isCount),
     dilations: perAxis(name, x, "dilation", dilation, isCount),
@@ -80,13 +94,26 @@ function convolutionType(inputs: readonly TensorType[], geometry: Geometry): Ten
   wantFloats("convolution", inputs);
   if (kernel.dtype !== x.dtype) throw shapeError("convolution", inputs, "dtypes differ; cast one of them");
   if (x.shape.length < 3 || kernel.shape.length !== x.shape.length) {
-    throw shapeError("convolution", inputs, "x [batch, from, ..] and a kernel [to, from / groups, ..] with as many spatial axes are wanted");
+    throw shapeError(
+      "convolution",
+      inputs,
+      "x [batch, from, ..] and a kernel [to, from / groups, ..] with as many spatial axes are wanted",
+    );
   }
   const [from, to] = [x.shape[1]!, kernel.shape[0]!];
   if (!equalDims(from, mulDims(kernel.shape[1]!, geometry.groups))) {
-    throw shapeError("convolution", inputs, `axis 1 does not meet: ${from} channels and ${geometry.groups} groups of ${kernel.shape[1]}`);
+    throw shapeError(
+      "convolution",
+      inputs,
+      `axis 1 does not meet: ${from} channels and ${geometry.groups} groups of ${kernel.shape[1]}`,
+    );
   }
-  if (divideDims(to, geometry.groups) === undefined) throw shapeError("convolution", inputs, `axis 0 of the kernel, ${to}, is not a multiple of ${geometry.groups} groups`);
+  if (divideDims(to, geometry.groups) === undefined)
+    throw shapeError(
+      "convolution",
+      inputs,
+      `axis 0 of the kernel, ${to}, is not a multiple of ${geometry.groups} groups`,
+    );
   if (bias !== undefined && (bias.shape.length !== 1 || !equalDims(bias.shape[0]!, to) || bias.dtype !== x.dtype)) {
     throw shapeError("convolution", inputs, `a bias of ${x.dtype} [${to}] is wanted`);
   }
@@ -106,14 +133,27 @@ const applyConvolution = operation<Geometry>({
   ],
   onnx: (emitter, inputs, _, { strides, dilations, before, after, groups }) =>
     emitter.one("Conv", inputs, {
-      attributes: { strides: { ints: strides }, dilations: { ints: dilations }, pads: { ints: [...before, ...after] }, group: { int: groups } },
+      attributes: {
+        strides: { ints: strides },
+        dilations: { ints: dilations },
+        pads: { ints: [...before, ...after] },
+        group: { int: groups },
+      },
     }),
   samples: [
     { x: [2, 3, 7], kernel: [4, 3, 3], strides: [1], dilations: [1], before: [1], after: [1], groups: 1 },
     { x: [2, 3, 8], kernel: [4, 3, 3], strides: [2], dilations: [1], before: [1], after: [1], groups: 1 },
     { x: [1, 4, 9], kernel: [6, 2, 2], strides: [3], dilations: [2], before: [2], after: [0], groups: 2 },
     { x: [2, 3, 6], kernel: [3, 1, 3], strides: [1], dilations: [1], before: [2], after: [0], groups: 3 },
-    { x: [2, 2, 5, 6], kernel: [3, 2, 3, 2], strides: [2, 1], dilations: [1, 2], before: [1, 0], after: [0, 1], groups: 1 },
+    {
+      x: [2, 2, 5, 6],
+      kernel: [3, 2, 3, 2],
+      strides: [2, 1],
+      dilations: [1, 2],
+      before: [1, 0],
+      after: [0, 1],
+      groups: 1,
+    },
   ].map(({ x, kernel, ...attributes }) => ({
     inputs: [{ shape: x }, { shape: kernel }, { shape: [kernel[0]!] }],
     attributes,
@@ -128,8 +168,13 @@ const applyConvolution = operation<Geometry>({
  * @example
  * const halved = convolution(frames, kernel, { bias, stride: 2, padding: 1 }); // [batch, dModel, ⌊(time + 1)/2⌋] with 3 taps
  */
-export function convolution(x: Tensor, kernel: Tensor, { bias, groups = 1, ...window }: ConvolutionOptions = {}): Tensor {
-  if (!isCount(groups)) throw shapeError("convolution", [x, kernel], `groups must be a whole number of at least 1, got ${groups}`);
+export function convolution(
+  x: Tensor,
+  kernel: Tensor,
+  { bias, groups = 1, ...window }: ConvolutionOptions = {},
+): Tensor {
+  if (!isCount(groups))
+    throw shapeError("convolution", [x, kernel], `groups must be a whole number of at least 1, got ${groups}`);
   const attributes: Geometry = { ...windowOf("convolution", x, window), groups };
   return applyConvolution(bias === undefined ? [x, kernel] : [x, kernel, bias], attributes)[0]!;
 }
@@ -141,10 +186,18 @@ const applyTransposed = operation<TransposedGeometry>({
     wantFloats("convolutionTranspose", inputs);
     if (kernel.dtype !== x.dtype) throw shapeError("convolutionTranspose", inputs, "dtypes differ; cast one of them");
     if (x.shape.length < 3 || kernel.shape.length !== x.shape.length) {
-      throw shapeError("convolutionTranspose", inputs, "x [batch, from, ..] and a kernel [from, to / groups, ..] with as many spatial axes are wanted");
+      throw shapeError(
+        "convolutionTranspose",
+        inputs,
+        "x [batch, from, ..] and a kernel [from, to / groups, ..] with as many spatial axes are wanted",
+      );
     }
     if (!equalDims(x.shape[1]!, kernel.shape[0]!) || divideDims(x.shape[1]!, groups) === undefined) {
-      throw shapeError("convolutionTranspose", inputs, `axis 1 of x and axis 0 of the kernel do not meet in ${groups} groups: ${x.shape[1]} and ${kernel.shape[0]}`);
+      throw shapeError(
+        "convolutionTranspose",
+        inputs,
+        `axis 1 of x and axis 0 of the kernel do not meet in ${groups} groups: ${x.shape[1]} and ${kernel.shape[0]}`,
+      );
     }
     const lengths = x.shape.slice(2).map((length, axis) => {
       const reach = addDims(mulDims(subDims(kernel.shape[axis + 2]!, 1), dilations[axis]!), 1);
@@ -161,12 +214,19 @@ const applyTransposed = operation<TransposedGeometry>({
     ];
   },
   onnx: (emitter, inputs, _, { strides, dilations, groups }) =>
-    emitter.one("ConvTranspose", inputs, { attributes: { strides: { ints: strides }, dilations: { ints: dilations }, group: { int: groups } } }),
+    emitter.one("ConvTranspose", inputs, {
+      attributes: { strides: { ints: strides }, dilations: { ints: dilations }, group: { int: groups } },
+    }),
   samples: [
     { x: [2, 3, 4], kernel: [3, 2, 3], strides: [2], dilations: [1], groups: 1 },
     { x: [1, 4, 3], kernel: [4, 3, 2], strides: [1], dilations: [2], groups: 2 },
     { x: [1, 2, 3, 2], kernel: [2, 3, 2, 2], strides: [1, 3], dilations: [1, 1], groups: 1 },
-  ].map(({ x, kernel, ...attributes }) => ({ inputs: [{ shape: x }, { shape: kernel }], attributes, float32: true, tolerance: 1e-2 })),
+  ].map(({ x, kernel, ...attributes }) => ({
+    inputs: [{ shape: x }, { shape: kernel }],
+    attributes,
+    float32: true,
+    tolerance: 1e-2,
+  })),
 });
 
 /**
@@ -178,13 +238,19 @@ export function convolutionTranspose(
   kernel: Tensor,
   { stride = 1, dilation = 1, groups = 1 }: Pick<ConvolutionOptions, "stride" | "dilation" | "groups"> = {},
 ): Tensor {
-  if (!isCount(groups)) throw shapeError("convolutionTranspose", [x, kernel], `groups must be a whole number of at least 1, got ${groups}`);
+  if (!isCount(groups))
+    throw shapeError("convolutionTranspose", [x, kernel], `groups must be a whole number of at least 1, got ${groups}`);
   const { strides, dilations } = windowOf("convolutionTranspose", x, { stride, dilation });
   return applyTransposed([x, kernel], { strides, dilations, groups })[0]!;
 }
 
 /** How a change of the output reaches x: spread by the transpose, then cut to where x lies between its padding. */
-export function inputGradient(dy: Tensor, kernel: Tensor, shape: Shape, { strides, dilations, before, after, groups }: Geometry): Tensor {
+export function inputGradient(
+  dy: Tensor,
+  kernel: Tensor,
+  shape: Shape,
+  { strides, dilations, before, after, groups }: Geometry,
+): Tensor {
   let spread = applyTransposed([dy, kernel], { strides, dilations, groups })[0]!;
   for (const [i, first] of before.entries()) {
     const [axis, length] = [i + 2, shape[i + 2]!];
@@ -199,7 +265,12 @@ export function inputGradient(dy: Tensor, kernel: Tensor, shape: Shape, { stride
  * How it reaches the kernel: tap k gets Σ x[stride · place + dilation · k] dy[place], which is a convolution again, with batch and
  * channels exchanged, dy as the kernel, and stride and dilation in each other's place.
  */
-function kernelGradient(x: Tensor, dy: Tensor, kernelShape: Shape, { strides, dilations, before, after, groups }: Geometry): Tensor {
+function kernelGradient(
+  x: Tensor,
+  dy: Tensor,
+  kernelShape: Shape,
+  { strides, dilations, before, after, groups }: Geometry,
+): Tensor {
   const [batch, from] = [x.shape[0]!, x.shape[1]!];
   const spatial = x.shape.slice(2).map((_, i) => i + 2);
   const exchanged = (tensor: Tensor): Tensor => transpose(tensor, [1, 0, ...spatial]);
@@ -207,7 +278,11 @@ function kernelGradient(x: Tensor, dy: Tensor, kernelShape: Shape, { strides, di
   if (groups > 1) {
     const perGroup = divideDims(from, groups)!;
     const grouped = reshape(images, [groups, perGroup, batch, ...x.shape.slice(2)]);
-    images = reshape(transpose(grouped, [1, 0, 2, ...spatial.map((axis) => axis + 1)]), [perGroup, mulDims(groups, batch), ...x.shape.slice(2)]);
+    images = reshape(transpose(grouped, [1, 0, 2, ...spatial.map((axis) => axis + 1)]), [
+      perGroup,
+      mulDims(groups, batch),
+      ...x.shape.slice(2),
+    ]);
   }
   const attributes: Geometry = { strides: dilations, dilations: strides, before, after, groups };
   let taps = applyConvolution([images, exchanged(dy)], attributes)[0]!; // [from / groups, to, ..]

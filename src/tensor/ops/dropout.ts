@@ -9,7 +9,8 @@ const applyDropout = operation<{ readonly rate: number }>({
   name: "dropout",
   type: (inputs) => {
     const [x, bytes] = inputs;
-    if (bytes!.dtype !== "uint8" || !equalShapes(x!.shape, bytes!.shape)) throw shapeError("dropout", inputs, "random uint8 bytes of the shape of x are wanted");
+    if (bytes!.dtype !== "uint8" || !equalShapes(x!.shape, bytes!.shape))
+      throw shapeError("dropout", inputs, "random uint8 bytes of the shape of x are wanted");
     return x!;
   },
   gradient: ({ dy, inputs: [, bytes], attributes: { rate } }) => [masked(dy, bytes!, rate), undefined],
@@ -20,7 +21,9 @@ const applyDropout = operation<{ readonly rate: number }>({
     const mask = emitter.cast(emitter.one("Less", [bytes!, emitter.scalar(kept, "uint8")]), dtype);
     return emitter.one("Mul", [x!, emitter.one("Mul", [mask, emitter.scalar(256 / kept, dtype)])]);
   },
-  samples: [{ inputs: [{ shape: [4, 5] }, { shape: [4, 5], dtype: "uint8", range: [0, 256] }], attributes: { rate: 0.4 } }],
+  samples: [
+    { inputs: [{ shape: [4, 5] }, { shape: [4, 5], dtype: "uint8", range: [0, 256] }], attributes: { rate: 0.4 } },
+  ],
 });
 
 const masked = (x: Tensor, bytes: Tensor, rate: number): Tensor => applyDropout([x, bytes], { rate })[0]!;
@@ -34,7 +37,8 @@ export const randomLabel = "random bytes";
  * Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
  */
 export function dropout(x: Tensor, rate: number): Tensor {
-  if (!(rate >= 0 && rate < 1)) throw shapeError("dropout", [x], `the rate must be at least 0 and below 1, got ${rate}`);
+  if (!(rate >= 0 && rate < 1))
+    throw shapeError("dropout", [x], `the rate must be at least 0 and below 1, got ${rate}`);
   if (rate < 1 / 512) return x;
   return masked(x, input(randomLabel, "uint8", x.shape), rate);
 }

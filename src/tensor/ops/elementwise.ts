@@ -2,7 +2,17 @@
 import type { DType } from "../../base/index.ts";
 import { broadcast } from "../broadcast.ts";
 import type { Emitter } from "../emitter.ts";
-import { constant, isFloat, operation, shapeError, Tensor, wantFloats, wantNumbers, type Sample, type TensorType } from "../graph.ts";
+import {
+  constant,
+  isFloat,
+  operation,
+  shapeError,
+  Tensor,
+  wantFloats,
+  wantNumbers,
+  type Sample,
+  type TensorType,
+} from "../graph.ts";
 import { scalarValue } from "../scalar-value.ts";
 import { sumTo } from "./layout.ts";
 
@@ -48,10 +58,16 @@ export function broadcastType(name: string, inputs: readonly TensorType[]): Tens
 /** Shapes that exercise broadcasting on either side. */
 const pairs = (range?: readonly [number, number]): readonly Sample[] =>
   [
-    [[2, 3], [2, 3]],
+    [
+      [2, 3],
+      [2, 3],
+    ],
     [[2, 3], [3]],
     [[1], [2, 2]],
-    [[2, 1, 3], [4, 1]],
+    [
+      [2, 1, 3],
+      [4, 1],
+    ],
     [[], [3]],
   ].map((shapes) => ({ inputs: shapes.map((shape) => ({ shape, ...(range && { range }) })) }));
 
@@ -93,10 +109,12 @@ const applyDiv = binary({
 });
 
 /** a + b. */
-export const add = (a: Operand, b: Operand): Tensor => (a === 0 && b instanceof Tensor ? b : b === 0 && a instanceof Tensor ? a : applyAdd(a, b));
+export const add = (a: Operand, b: Operand): Tensor =>
+  a === 0 && b instanceof Tensor ? b : b === 0 && a instanceof Tensor ? a : applyAdd(a, b);
 
 /** a · b. */
-export const mul = (a: Operand, b: Operand): Tensor => (a === 1 && b instanceof Tensor ? b : b === 1 && a instanceof Tensor ? a : applyMul(a, b));
+export const mul = (a: Operand, b: Operand): Tensor =>
+  a === 1 && b instanceof Tensor ? b : b === 1 && a instanceof Tensor ? a : applyMul(a, b);
 
 /** a ÷ b. */
 export const div = (a: Operand, b: Operand): Tensor => (b === 1 && a instanceof Tensor ? a : applyDiv(a, b));
@@ -152,7 +170,8 @@ export function unary({ name, onnx, gradient, range, float32 = false, whole = fa
       return inputs[0]!;
     },
     ...(gradient && { gradient: ({ dy, inputs: [x], outputs: [y] }) => [gradient(dy, x!, y!)] }),
-    onnx: (emitter, [x], node) => (typeof onnx === "string" ? emitter.one(onnx, [x!]) : onnx(emitter, x!, node.outputs[0]!.dtype)),
+    onnx: (emitter, [x], node) =>
+      typeof onnx === "string" ? emitter.one(onnx, [x!]) : onnx(emitter, x!, node.outputs[0]!.dtype),
     samples: [{ inputs: [{ shape: [2, 3], ...(range && { range }) }], ...(float32 && { float32, tolerance: 1e-2 }) }],
   });
   return (x) => applyUnary([x], {})[0]!;
@@ -171,7 +190,12 @@ export const log = unary({ name: "log", onnx: "Log", gradient: (dy, x) => div(dy
 export const sqrt = unary({ name: "sqrt", onnx: "Sqrt", gradient: (dy, _, y) => div(dy, mul(y, 2)), range: [0.5, 2] });
 
 /** 1/x. dy/dx = −y². */
-export const reciprocal = unary({ name: "reciprocal", onnx: "Reciprocal", gradient: (dy, _, y) => neg(mul(dy, mul(y, y))), range: [0.5, 2] });
+export const reciprocal = unary({
+  name: "reciprocal",
+  onnx: "Reciprocal",
+  gradient: (dy, _, y) => neg(mul(dy, mul(y, y))),
+  range: [0.5, 2],
+});
 
 /** tanh x. dy/dx = 1 − y². */
 export const tanh = unary({ name: "tanh", onnx: "Tanh", gradient: (dy, _, y) => mul(dy, sub(1, mul(y, y))) });
@@ -191,7 +215,13 @@ export const erf = unary({
 });
 
 /** |x|. dy/dx = sign x. */
-export const abs = unary({ name: "abs", onnx: "Abs", gradient: (dy, x) => mul(dy, sign(x)), range: [0.25, 1], whole: true });
+export const abs = unary({
+  name: "abs",
+  onnx: "Abs",
+  gradient: (dy, x) => mul(dy, sign(x)),
+  range: [0.25, 1],
+  whole: true,
+});
 
 /** sin x. */
 export const sin = unary({ name: "sin", onnx: "Sin", gradient: (dy, x) => mul(dy, cos(x)) });
@@ -229,7 +259,14 @@ function logical(name: string, onnx: string): (a: Tensor, b: Tensor) => Tensor {
       return broadcastType(name, inputs);
     },
     onnx: (emitter, inputs) => emitter.one(onnx, inputs),
-    samples: [{ inputs: [{ shape: [2, 3], dtype: "bool", range: [0, 2] }, { shape: [3], dtype: "bool", range: [0, 2] }] }],
+    samples: [
+      {
+        inputs: [
+          { shape: [2, 3], dtype: "bool", range: [0, 2] },
+          { shape: [3], dtype: "bool", range: [0, 2] },
+        ],
+      },
+    ],
   });
   return (a, b) => applyLogical([a, b], {})[0]!;
 }
@@ -255,7 +292,10 @@ const applyWhere = operation({
     if (condition!.dtype !== "bool") throw shapeError("where", [condition!], "the condition must be bool");
     wantNumbers("where", [a!, b!]);
     const { dtype } = broadcastType("where", [a!, b!]);
-    const { shape } = broadcastType("where", [condition!, a!, b!].map((x) => ({ ...x, shape: x.shape, dtype })));
+    const { shape } = broadcastType(
+      "where",
+      [condition!, a!, b!].map((x) => ({ ...x, shape: x.shape, dtype })),
+    );
     return { dtype, shape };
   },
   gradient: ({ dy, inputs: [condition, a, b], wants }) => [

@@ -15,7 +15,12 @@ function writeLog1p(emitter: Emitter, x: string, dtype: Parameters<Emitter["scal
 }
 
 /** ln(1 + x), exact to the last digits also for small x. dy/dx = 1/(1 + x). */
-export const log1p = unary({ name: "log1p", onnx: writeLog1p, gradient: (dy, x) => div(dy, add(x, 1)), range: [-0.5, 2] });
+export const log1p = unary({
+  name: "log1p",
+  onnx: writeLog1p,
+  gradient: (dy, x) => div(dy, add(x, 1)),
+  range: [-0.5, 2],
+});
 
 /** eˣ − 1 = tanh(x/2) (eˣ + 1), exact to the last digits also for small x. dy/dx = y + 1. */
 export const expm1 = unary({

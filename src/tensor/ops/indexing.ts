@@ -65,7 +65,11 @@ const applyScatterAdd = operation({
     const wanted: Shape = [ids.shape[0]!, ...base.shape.slice(1)];
     const apart = updates.shape.findIndex((size, axis) => !equalDims(size, wanted[axis]!));
     if (apart >= 0) {
-      throw shapeError("scatterAdd", inputs, `axis ${apart} of the updates is ${updates.shape[apart]}, where ${wanted[apart]} is wanted`);
+      throw shapeError(
+        "scatterAdd",
+        inputs,
+        `axis ${apart} of the updates is ${updates.shape[apart]}, where ${wanted[apart]} is wanted`,
+      );
     }
     return base;
   },
@@ -79,13 +83,23 @@ const applyScatterAdd = operation({
     const wide = emitter.cast(ids!, "int64");
     let places = wide;
     if (width !== 1) {
-      const columns = emitter.one("Range", [emitter.scalar(0, "int64"), emitter.one("Squeeze", [emitter.size(width)]), emitter.scalar(1, "int64")]);
+      const columns = emitter.one("Range", [
+        emitter.scalar(0, "int64"),
+        emitter.one("Squeeze", [emitter.size(width)]),
+        emitter.scalar(1, "int64"),
+      ]);
       const starts = emitter.one("Mul", [emitter.reshape(wide, count, [...count, 1]), emitter.size(width)]);
       places = emitter.reshape(emitter.one("Add", [starts, columns]), [...count, width], [mulDims(count[0]!, width)]);
     }
     const flat = [sizeOf(table.shape)];
-    const operands = [emitter.reshape(base!, table.shape, flat), places, emitter.reshape(updates!, rows.shape, [sizeOf(rows.shape)])];
-    const total = emitter.one("ScatterElements", operands, { attributes: { axis: { int: 0 }, reduction: { string: "add" } } });
+    const operands = [
+      emitter.reshape(base!, table.shape, flat),
+      places,
+      emitter.reshape(updates!, rows.shape, [sizeOf(rows.shape)]),
+    ];
+    const total = emitter.one("ScatterElements", operands, {
+      attributes: { axis: { int: 0 }, reduction: { string: "add" } },
+    });
     return emitter.reshape(total, flat, table.shape);
   },
   samples: [[2], [], [2, 2]].map((rest) => ({
@@ -103,15 +117,20 @@ const pickType = (name: string, inputs: readonly TensorType[], axis: number): Te
   if (!isIndex(ids)) throw shapeError(name, inputs, "ids must be int32 or int64");
   if (ids.shape.length !== x.shape.length) throw shapeError(name, inputs, "the numbers of axes differ");
   const apart = ids.shape.findIndex((size, i) => i !== axis && !equalDims(size, x.shape[i]!));
-  if (apart >= 0) throw shapeError(name, inputs, `axis ${apart} does not meet: ${x.shape[apart]} and ${ids.shape[apart]}`);
+  if (apart >= 0)
+    throw shapeError(name, inputs, `axis ${apart} does not meet: ${x.shape[apart]} and ${ids.shape[apart]}`);
   return { dtype: x.dtype, shape: ids.shape };
 };
 
 const applyPick = operation<{ readonly axis: number }>({
   name: "pick",
   type: (inputs, { axis }) => pickType("pick", inputs, axis),
-  gradient: ({ dy, inputs: [x, ids], attributes: { axis } }) => [scatterElementsAdd(zeros(x!), ids!, dy, axis), undefined],
-  onnx: (emitter, inputs, _, { axis }) => emitter.one("GatherElements", inputs, { attributes: { axis: { int: axis } } }),
+  gradient: ({ dy, inputs: [x, ids], attributes: { axis } }) => [
+    scatterElementsAdd(zeros(x!), ids!, dy, axis),
+    undefined,
+  ],
+  onnx: (emitter, inputs, _, { axis }) =>
+    emitter.one("GatherElements", inputs, { attributes: { axis: { int: axis } } }),
   samples: [{ inputs: [{ shape: [3, 5] }, { shape: [3, 2], dtype: "int32", range: [0, 5] }], attributes: { axis: 1 } }],
 });
 
@@ -125,7 +144,8 @@ const applyScatterElementsAdd = operation<{ readonly axis: number }>({
   type: (inputs, { axis }) => {
     const [base, ids, updates] = inputs as readonly [TensorType, TensorType, TensorType];
     wantNumbers("scatterElementsAdd", [base]);
-    if (base.dtype !== updates.dtype) throw shapeError("scatterElementsAdd", inputs, "dtypes of base and updates differ");
+    if (base.dtype !== updates.dtype)
+      throw shapeError("scatterElementsAdd", inputs, "dtypes of base and updates differ");
     if (!equalShapes(pickType("scatterElementsAdd", [base, ids], axis).shape, updates.shape)) {
       throw shapeError("scatterElementsAdd", inputs, "updates must have the shape of ids");
     }
@@ -135,7 +155,10 @@ const applyScatterElementsAdd = operation<{ readonly axis: number }>({
   onnx: (emitter, inputs, _, { axis }) =>
     emitter.one("ScatterElements", inputs, { attributes: { axis: { int: axis }, reduction: { string: "add" } } }),
   samples: [
-    { inputs: [{ shape: [3, 4] }, { shape: [3, 5], dtype: "int32", range: [0, 4] }, { shape: [3, 5] }], attributes: { axis: 1 } },
+    {
+      inputs: [{ shape: [3, 4] }, { shape: [3, 5], dtype: "int32", range: [0, 4] }, { shape: [3, 5] }],
+      attributes: { axis: 1 },
+    },
   ],
 });
 
@@ -167,7 +190,10 @@ const applyTopK = operation<TopKAttributes>({
   },
   gradient: ({ dy, inputs: [x], outputs: [, ids] }) => [scatterElementsAdd(zeros(x!), ids!, dy, x!.rank - 1)],
   onnx: (emitter, [x], _, { count, smallest }) =>
-    emitter.all("TopK", [x!, emitter.size(count)], { attributes: { axis: { int: -1 }, largest: { int: smallest ? 0 : 1 } }, outputs: 2 }),
+    emitter.all("TopK", [x!, emitter.size(count)], {
+      attributes: { axis: { int: -1 }, largest: { int: smallest ? 0 : 1 } },
+      outputs: 2,
+    }),
   samples: [false, true].map((smallest) => ({ inputs: [{ shape: [3, 7] }], attributes: { count: 2, smallest } })),
 });
 
@@ -175,13 +201,20 @@ const applyTopK = operation<TopKAttributes>({
  * The largest (or smallest) values of the last axis in order, and where they are (int64); among equals the first comes first.
  * The runtime's kernel misplaces NaN.
  */
-export function topK(x: Tensor, count: Dim, { smallest = false }: { smallest?: boolean } = {}): { values: Tensor; ids: Tensor } {
+export function topK(
+  x: Tensor,
+  count: Dim,
+  { smallest = false }: { smallest?: boolean } = {},
+): { values: Tensor; ids: Tensor } {
   const [values, ids] = applyTopK([x], { count, smallest });
   return { values: values!, ids: ids! };
 }
 
 /** The last axis in rising order (falling where `descending`), and where each value stood (int64); equals keep their order. */
-export function sort(x: Tensor, { descending = false }: { descending?: boolean } = {}): { values: Tensor; ids: Tensor } {
+export function sort(
+  x: Tensor,
+  { descending = false }: { descending?: boolean } = {},
+): { values: Tensor; ids: Tensor } {
   const last = x.shape.at(-1);
   if (last === undefined) throw shapeError("sort", [x], "at least one axis is wanted");
   return topK(x, last, { smallest: !descending });
@@ -198,7 +231,8 @@ const applyArgmax = operation<{ readonly axis: number }>({
     wantNumbers("argmax", [x!]);
     return { dtype: "int64", shape: x!.shape.filter((_, i) => i !== axis) };
   },
-  onnx: (emitter, [x], _, { axis }) => emitter.one("ArgMax", [x!], { attributes: { axis: { int: axis }, keepdims: { int: 0 } } }),
+  onnx: (emitter, [x], _, { axis }) =>
+    emitter.one("ArgMax", [x!], { attributes: { axis: { int: axis }, keepdims: { int: 0 } } }),
   samples: [{ inputs: [{ shape: [2, 5] }], attributes: { axis: 1 } }],
 });
 

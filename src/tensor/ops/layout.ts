@@ -1,7 +1,17 @@
 // Operations that move values without computing new ones, each beside its adjoint: reshape, transpose, expand with sum,
 // concat with slice, slice with pad.
 import { broadcast } from "../broadcast.ts";
-import { addDims, divideDims, equalDims, equalShapes, formatShape, sizeOf, subDims, type Dim, type Shape } from "../dim.ts";
+import {
+  addDims,
+  divideDims,
+  equalDims,
+  equalShapes,
+  formatShape,
+  sizeOf,
+  subDims,
+  type Dim,
+  type Shape,
+} from "../dim.ts";
 import { isFloat, operation, shapeError, wantNumbers, type Tensor, type TensorType } from "../graph.ts";
 
 /** An axis counted from the front; −1 is the last. */
@@ -50,8 +60,14 @@ const applyTranspose = operation<{ readonly permutation: readonly number[] }>({
     }
     return { dtype: x!.dtype, shape: permutation.map((axis) => x!.shape[axis]!) };
   },
-  gradient: ({ dy, attributes: { permutation } }) => [transpose(dy, permutation.map((_, axis) => permutation.indexOf(axis)))],
-  onnx: (emitter, [x], _, { permutation }) => emitter.one("Transpose", [x!], { attributes: { perm: { ints: permutation } } }),
+  gradient: ({ dy, attributes: { permutation } }) => [
+    transpose(
+      dy,
+      permutation.map((_, axis) => permutation.indexOf(axis)),
+    ),
+  ],
+  onnx: (emitter, [x], _, { permutation }) =>
+    emitter.one("Transpose", [x!], { attributes: { perm: { ints: permutation } } }),
   samples: [{ inputs: [{ shape: [2, 3, 4] }], attributes: { permutation: [1, 2, 0] } }],
 });
 
@@ -86,10 +102,19 @@ const applySum = operation<{ readonly axes: readonly number[]; readonly keepDims
   name: "sum",
   type: ([x], { axes, keepDims }) => {
     wantNumbers("sum", [x!]);
-    return { dtype: x!.dtype, shape: x!.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size])) };
+    return {
+      dtype: x!.dtype,
+      shape: x!.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size])),
+    };
   },
   gradient: ({ dy, inputs: [x], attributes: { axes } }) => [
-    expand(reshape(dy, x!.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))), x!.shape),
+    expand(
+      reshape(
+        dy,
+        x!.shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
+      ),
+      x!.shape,
+    ),
   ],
   onnx: (emitter, [x], node, { axes, keepDims }) => {
     const { shape, dtype } = node.inputs[0]!;
@@ -103,7 +128,9 @@ const applySum = operation<{ readonly axes: readonly number[]; readonly keepDims
       const total = emitter.one("MatMul", [ones, flat]);
       return emitter.reshape(total, [1, sizeOf(rest)], node.outputs[0]!.shape);
     }
-    return emitter.one("ReduceSum", [x!, emitter.int64s(axes)], { attributes: { keepdims: { int: keepDims ? 1 : 0 } } });
+    return emitter.one("ReduceSum", [x!, emitter.int64s(axes)], {
+      attributes: { keepdims: { int: keepDims ? 1 : 0 } },
+    });
   },
   samples: [
     { inputs: [{ shape: [2, 3, 4] }], attributes: { axes: [1], keepDims: false } },
@@ -121,7 +148,10 @@ export interface ReduceOptions {
 }
 
 /** Sum over axes. */
-export function sum(x: Tensor, { axes = x.shape.map((_, axis) => axis), keepDims = false }: ReduceOptions = {}): Tensor {
+export function sum(
+  x: Tensor,
+  { axes = x.shape.map((_, axis) => axis), keepDims = false }: ReduceOptions = {},
+): Tensor {
   const resolved = [...new Set(axes.map((axis) => resolveAxis("sum", x, axis)))].sort((a, b) => a - b);
   return resolved.length === 0 ? x : applySum([x], { axes: resolved, keepDims })[0]!;
 }
@@ -130,7 +160,9 @@ export function sum(x: Tensor, { axes = x.shape.map((_, axis) => axis), keepDims
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   if (equalShapes(x.shape, shape)) return x;
   const extra = x.rank - shape.length;
-  const axes = x.shape.flatMap((size, axis) => (axis < extra || (shape[axis - extra] === 1 && size !== 1) ? [axis] : []));
+  const axes = x.shape.flatMap((size, axis) =>
+    axis < extra || (shape[axis - extra] === 1 && size !== 1) ? [axis] : [],
+  );
   return reshape(sum(x, { axes }), shape);
 }
 
@@ -143,7 +175,11 @@ const applyConcat = operation<{ readonly axis: number }>({
       if (other.shape.length !== first.shape.length) throw shapeError("concat", inputs, "the numbers of axes differ");
       const apart = other.shape.findIndex((size, i) => i !== axis && !equalDims(size, first.shape[i]!));
       if (apart >= 0) {
-        throw shapeError("concat", inputs, `they may differ only on axis ${axis}, and axis ${apart} is ${first.shape[apart]} and ${other.shape[apart]}`);
+        throw shapeError(
+          "concat",
+          inputs,
+          `they may differ only on axis ${axis}, and axis ${apart} is ${first.shape[apart]} and ${other.shape[apart]}`,
+        );
       }
     }
     const total = inputs.reduce<Dim>((sum, { shape }) => addDims(sum, shape[axis]!), 0);
@@ -181,7 +217,9 @@ const applySlice = operation<SliceAttributes>({
   type: ([x], { axis, start, end }) => {
     const size = subDims(end, start);
     const limit = x!.shape[axis]!;
-    const outside = [start, end].some((at) => typeof at === "number" && (at < 0 || (typeof limit === "number" && at > limit)));
+    const outside = [start, end].some(
+      (at) => typeof at === "number" && (at < 0 || (typeof limit === "number" && at > limit)),
+    );
     if (outside || (typeof size === "number" && size < 0)) {
       throw shapeError("slice", [x!], `${start} to ${end} is not a range on axis ${axis}`);
     }
@@ -215,9 +253,16 @@ const applyPad = operation<PadAttributes>({
   name: "pad",
   type: ([x], { axis, before, after }) => {
     if ([before, after].some((amount) => typeof amount === "number" && amount < 0)) {
-      throw shapeError("pad", [x!], `${before} before and ${after} after axis ${axis}: amounts of at least 0 are wanted; slice to shorten`);
+      throw shapeError(
+        "pad",
+        [x!],
+        `${before} before and ${after} after axis ${axis}: amounts of at least 0 are wanted; slice to shorten`,
+      );
     }
-    return { dtype: x!.dtype, shape: x!.shape.map((size, i) => (i === axis ? addDims(addDims(before, size), after) : size)) };
+    return {
+      dtype: x!.dtype,
+      shape: x!.shape.map((size, i) => (i === axis ? addDims(addDims(before, size), after) : size)),
+    };
   },
   gradient: ({ dy, inputs: [x], attributes: { axis, before } }) => [
     slice(dy, { axis, start: before, end: addDims(before, x!.shape[axis]!) }),

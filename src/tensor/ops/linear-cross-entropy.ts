@@ -40,16 +40,29 @@ export function linearCrossEntropy(
   { smoothing = 0, bias }: LinearCrossEntropyOptions = {},
 ): LinearCrossEntropy {
   if (x.rank !== 2 || table.rank !== 2 || labels.rank !== 1) {
-    throw shapeError("linearCrossEntropy", [x, table, labels], "x [n, dModel], table [vocabulary, dModel] and labels [n] are wanted");
+    throw shapeError(
+      "linearCrossEntropy",
+      [x, table, labels],
+      "x [n, dModel], table [vocabulary, dModel] and labels [n] are wanted",
+    );
   }
   if (!equalDims(x.shape[1]!, table.shape[1]!)) {
-    throw shapeError("linearCrossEntropy", [x, table, labels], `axis 1 of x and of the table do not meet: ${x.shape[1]} and ${table.shape[1]}`);
+    throw shapeError(
+      "linearCrossEntropy",
+      [x, table, labels],
+      `axis 1 of x and of the table do not meet: ${x.shape[1]} and ${table.shape[1]}`,
+    );
   }
   if (!equalDims(x.shape[0]!, labels.shape[0]!)) {
-    throw shapeError("linearCrossEntropy", [x, table, labels], `axis 0 of x and of the labels do not meet: ${x.shape[0]} and ${labels.shape[0]}`);
+    throw shapeError(
+      "linearCrossEntropy",
+      [x, table, labels],
+      `axis 0 of x and of the labels do not meet: ${x.shape[0]} and ${labels.shape[0]}`,
+    );
   }
   const [rows, vocabulary, width] = [x.shape[0]!, table.shape[0]!, table.shape[1]!];
-  if (typeof vocabulary !== "number") throw shapeError("linearCrossEntropy", [x, table, labels], "the vocabulary must have a fixed size");
+  if (typeof vocabulary !== "number")
+    throw shapeError("linearCrossEntropy", [x, table, labels], "the vocabulary must have a fixed size");
   const uniform = smoothing / vocabulary;
   const p = softmax(affine(x, table, bias, { transposeB: true })); // [n, vocabulary]
   const own = gather(table, labels); // [n, dModel]
@@ -67,23 +80,27 @@ export function linearCrossEntropy(
     const meanLogLikelihood = sub(add(meanLogit, logLikelihood), logit);
     loss = sub(mul(loss, 1 - smoothing), mul(meanLogLikelihood, smoothing));
   }
-  const withGradient = customGradient(reshape(loss, [rows]), bias === undefined ? [x, table] : [x, table, bias], (dy, wants) => {
-    const w = reshape(dy, [rows, 1]);
-    const dx = (): Tensor => {
-      const away = smoothing > 0 ? add(mul(own, 1 - smoothing), mul(tableSum, uniform)) : own;
-      return mul(sub(matmul(p, table), away), w);
-    };
-    const dTable = (): Tensor => {
-      const weighted = mul(x, w);
-      const dense = matmul(p, weighted, { transposeA: true });
-      const spread = smoothing > 0 ? sub(dense, mul(sum(weighted, { axes: [0] }), uniform)) : dense;
-      return scatterAdd(spread, labels, mul(weighted, smoothing - 1));
-    };
-    const dBias = (): Tensor => {
-      const dense = reshape(matmul(p, w, { transposeA: true }), [vocabulary]);
-      return scatterAdd(smoothing > 0 ? sub(dense, mul(sum(w), uniform)) : dense, labels, mul(dy, smoothing - 1));
-    };
-    return [wants(0) ? dx() : undefined, wants(1) ? dTable() : undefined, wants(2) ? dBias() : undefined];
-  });
+  const withGradient = customGradient(
+    reshape(loss, [rows]),
+    bias === undefined ? [x, table] : [x, table, bias],
+    (dy, wants) => {
+      const w = reshape(dy, [rows, 1]);
+      const dx = (): Tensor => {
+        const away = smoothing > 0 ? add(mul(own, 1 - smoothing), mul(tableSum, uniform)) : own;
+        return mul(sub(matmul(p, table), away), w);
+      };
+      const dTable = (): Tensor => {
+        const weighted = mul(x, w);
+        const dense = matmul(p, weighted, { transposeA: true });
+        const spread = smoothing > 0 ? sub(dense, mul(sum(weighted, { axes: [0] }), uniform)) : dense;
+        return scatterAdd(spread, labels, mul(weighted, smoothing - 1));
+      };
+      const dBias = (): Tensor => {
+        const dense = reshape(matmul(p, w, { transposeA: true }), [vocabulary]);
+        return scatterAdd(smoothing > 0 ? sub(dense, mul(sum(w), uniform)) : dense, labels, mul(dy, smoothing - 1));
+      };
+      return [wants(0) ? dx() : undefined, wants(1) ? dTable() : undefined, wants(2) ? dBias() : undefined];
+    },
+  );
   return { loss: withGradient, negativeLogLikelihood: stopGradient(reshape(neg(logLikelihood), [rows])) };
 }

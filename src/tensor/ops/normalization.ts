@@ -47,7 +47,11 @@ function wantColumns(name: string, inputs: readonly TensorType[]): void {
   const width = rowType(name, x).shape.at(-1)!;
   for (const part of parts) {
     if (part.dtype !== x.dtype || part.shape.length !== 1 || !equalDims(part.shape[0]!, width)) {
-      throw shapeError(name, inputs, `axis -1 is ${width}: ${parts.length === 1 ? "a scale" : "scale and shift"} of ${x.dtype} [${width}] are wanted`);
+      throw shapeError(
+        name,
+        inputs,
+        `axis -1 is ${width}: ${parts.length === 1 ? "a scale" : "scale and shift"} of ${x.dtype} [${width}] are wanted`,
+      );
     }
   }
   if (typeof width !== "number") throw shapeError(name, inputs, "the last axis must have a fixed size");
@@ -73,16 +77,24 @@ const applyLayerNorm = operation<{ readonly epsilon: number }>({
     const dx = (): Tensor => {
       const centre = sub(mul(dy, scale!), rowProduct(dy, weights));
       let flowing = mul(inverse!, sub(centre, mul(normalised, rowProduct(projected, weights))));
-      if (dInverse !== undefined) flowing = sub(flowing, mul(mul(dInverse, mul(mul(inverse!, inverse!), 1 / width)), normalised));
+      if (dInverse !== undefined)
+        flowing = sub(flowing, mul(mul(dInverse, mul(mul(inverse!, inverse!), 1 / width)), normalised));
       if (dAverage !== undefined) flowing = add(flowing, mul(dAverage, 1 / width));
       return flowing;
     };
-    return [wants(0) ? dx() : undefined, wants(1) ? sum(projected, { axes: leading }) : undefined, wants(2) ? sum(dy, { axes: leading }) : undefined];
+    return [
+      wants(0) ? dx() : undefined,
+      wants(1) ? sum(projected, { axes: leading }) : undefined,
+      wants(2) ? sum(dy, { axes: leading }) : undefined,
+    ];
   },
   onnx: (emitter, inputs, node, { epsilon }) => {
     const { dtype } = node.inputs[0]!;
     if (dtype === "float32") {
-      return emitter.all("LayerNormalization", inputs, { attributes: { axis: { int: -1 }, epsilon: { float: epsilon } }, outputs: 3 });
+      return emitter.all("LayerNormalization", inputs, {
+        attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
+        outputs: 3,
+      });
     }
     // The kernel keeps mean and deviation in float32 whatever the input, so other dtypes are written out.
     const [x, scale, shift] = inputs as readonly [string, string, string];
@@ -95,7 +107,10 @@ const applyLayerNorm = operation<{ readonly epsilon: number }>({
     const scaled = emitter.one("Mul", [emitter.one("Mul", [centred, inverse]), scale]);
     return [emitter.one("Add", [scaled, shift]), average, inverse];
   },
-  samples: [[2, 3, 4], [4]].map((shape) => ({ inputs: [{ shape }, { shape: [4] }, { shape: [4] }], attributes: { epsilon: 1e-5 } })),
+  samples: [[2, 3, 4], [4]].map((shape) => ({
+    inputs: [{ shape }, { shape: [4] }, { shape: [4] }],
+    attributes: { epsilon: 1e-5 },
+  })),
 });
 
 /** x [.., width] times a column [width, 1], also where x is a single row: [.., 1]. */
@@ -107,12 +122,22 @@ function rowProduct(x: Tensor, column: Tensor): Tensor {
  * (x − mean) / √(variance + ε) · scale + shift over the last axis.
  * Ba, Kiros and Hinton 2016, "Layer Normalization", equation 4.
  */
-export function layerNorm(x: Tensor, scale: Tensor, shift: Tensor, { epsilon = 1e-5 }: { epsilon?: number } = {}): Tensor {
+export function layerNorm(
+  x: Tensor,
+  scale: Tensor,
+  shift: Tensor,
+  { epsilon = 1e-5 }: { epsilon?: number } = {},
+): Tensor {
   return applyLayerNorm([x, scale, shift], { epsilon })[0]!;
 }
 
 /** The same from elementary operations: the slow twin, and the form for dtypes without a kernel. */
-export function layerNormPlain(x: Tensor, scale: Tensor, shift: Tensor, { epsilon = 1e-5 }: { epsilon?: number } = {}): Tensor {
+export function layerNormPlain(
+  x: Tensor,
+  scale: Tensor,
+  shift: Tensor,
+  { epsilon = 1e-5 }: { epsilon?: number } = {},
+): Tensor {
   const centred = sub(x, mean(x, { axes: [-1], keepDims: true }));
   const variance = mean(mul(centred, centred), { axes: [-1], keepDims: true });
   return add(mul(div(centred, sqrt(add(variance, epsilon))), scale), shift);
@@ -133,19 +158,29 @@ const applyRmsNorm = operation<{ readonly epsilon: number }>({
     const dx = (): Tensor => {
       const shared = rowProduct(projected, reshape(mul(scale!, 1 / width), [width, 1]));
       const flowing = mul(inverse!, sub(mul(dy, scale!), mul(normalised, shared)));
-      return dInverse === undefined ? flowing : sub(flowing, mul(mul(dInverse, mul(mul(inverse!, inverse!), 1 / width)), normalised));
+      return dInverse === undefined
+        ? flowing
+        : sub(flowing, mul(mul(dInverse, mul(mul(inverse!, inverse!), 1 / width)), normalised));
     };
-    return [wants(0) ? dx() : undefined, wants(1) ? sum(projected, { axes: x!.shape.map((_, axis) => axis).slice(0, -1) }) : undefined];
+    return [
+      wants(0) ? dx() : undefined,
+      wants(1) ? sum(projected, { axes: x!.shape.map((_, axis) => axis).slice(0, -1) }) : undefined,
+    ];
   },
   onnx: (emitter, inputs, node, { epsilon }) => {
     const { dtype } = node.inputs[0]!;
     const [x, scale] = inputs as readonly [string, string];
     if (emitter.contrib && dtype === "float32") {
       // The runtime's own operator, though it stands in ONNX's domain.
-      return emitter.all("SimplifiedLayerNormalization", inputs, { attributes: { axis: { int: -1 }, epsilon: { float: epsilon } }, outputs: 2 });
+      return emitter.all("SimplifiedLayerNormalization", inputs, {
+        attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
+        outputs: 2,
+      });
     }
     const meanSquare = emitter.one("ReduceMean", [emitter.one("Mul", [x, x]), emitter.int64s([-1])]);
-    const inverse = emitter.one("Reciprocal", [emitter.one("Sqrt", [emitter.one("Add", [meanSquare, emitter.scalar(epsilon, dtype)])])]);
+    const inverse = emitter.one("Reciprocal", [
+      emitter.one("Sqrt", [emitter.one("Add", [meanSquare, emitter.scalar(epsilon, dtype)])]),
+    ]);
     return [emitter.one("Mul", [emitter.one("Mul", [x, inverse]), scale]), inverse];
   },
   samples: [[2, 3, 4], [4]].map((shape) => ({ inputs: [{ shape }, { shape: [4] }], attributes: { epsilon: 1e-5 } })),

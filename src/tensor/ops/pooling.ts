@@ -1,7 +1,14 @@
 // Pooling: one value for each window of the spatial axes of [batch, channels, ..].
 import { mulDims, sizeOf, type Dim } from "../dim.ts";
 import { operation, shapeError, wantFloats, type Tensor, type TensorType } from "../graph.ts";
-import { inputGradient, windowOf, windowPlaces, type ConvolutionOptions, type PerAxis, type Window } from "./convolution.ts";
+import {
+  inputGradient,
+  windowOf,
+  windowPlaces,
+  type ConvolutionOptions,
+  type PerAxis,
+  type Window,
+} from "./convolution.ts";
 import { scalar } from "./elementwise.ts";
 import { scatterElementsAdd, zeros } from "./indexing.ts";
 import { expand, reshape } from "./layout.ts";
@@ -20,7 +27,8 @@ function poolType(name: string, x: TensorType, attributes: PoolAttributes): Tens
   wantFloats(name, [x]);
   const { sizes, before, after } = attributes;
   const wide = sizes.findIndex((size, axis) => before[axis]! >= size || after[axis]! >= size);
-  if (wide >= 0) throw shapeError(name, [x], `padding of axis ${wide + 2} must be shorter than the window of ${sizes[wide]}`);
+  if (wide >= 0)
+    throw shapeError(name, [x], `padding of axis ${wide + 2} must be shorter than the window of ${sizes[wide]}`);
   const places = x.shape.slice(2).map((length, axis) => windowPlaces(length, sizes[axis]!, axis, attributes));
   const short = places.findIndex((count) => typeof count === "number" && count < 1);
   if (short >= 0) throw shapeError(name, [x], `axis ${short + 2} is shorter than the window of ${sizes[short]}`);
@@ -53,12 +61,22 @@ const applyAveragePool = operation<PoolAttributes>({
     const images = mulDims(batch, channels);
     const share = 1 / sizes.reduce((product, size) => product * size, 1);
     const kernel = expand(scalar(share, x!.dtype), [1, 1, ...sizes]);
-    const flowing = inputGradient(reshape(dy, [images, 1, ...dy.shape.slice(2)]), kernel, [images, 1, ...spatial], { ...window, groups: 1 });
+    const flowing = inputGradient(reshape(dy, [images, 1, ...dy.shape.slice(2)]), kernel, [images, 1, ...spatial], {
+      ...window,
+      groups: 1,
+    });
     return [reshape(flowing, x!.shape)];
   },
   onnx: (emitter, inputs, _, attributes) =>
-    emitter.one("AveragePool", inputs, { attributes: { ...onnxAttributes(attributes), count_include_pad: { int: 1 } } }),
-  samples: windows.map(({ shape, ...attributes }) => ({ inputs: [{ shape }], attributes, float32: true, tolerance: 1e-2 })),
+    emitter.one("AveragePool", inputs, {
+      attributes: { ...onnxAttributes(attributes), count_include_pad: { int: 1 } },
+    }),
+  samples: windows.map(({ shape, ...attributes }) => ({
+    inputs: [{ shape }],
+    attributes,
+    float32: true,
+    tolerance: 1e-2,
+  })),
 });
 
 /** The mean of each window, padding counted as zeros; the stride is the window's length if not said. */
@@ -75,10 +93,16 @@ const applyMaxPool = operation<PoolAttributes>({
   // The second output says where in the flattened x each maximum stood.
   gradient: ({ dy, inputs: [x], outputs: [, places] }) => {
     const count = sizeOf(dy.shape);
-    const flat = scatterElementsAdd(zeros({ dtype: dy.dtype, shape: [sizeOf(x!.shape)] }), reshape(places!, [count]), reshape(dy, [count]), 0);
+    const flat = scatterElementsAdd(
+      zeros({ dtype: dy.dtype, shape: [sizeOf(x!.shape)] }),
+      reshape(places!, [count]),
+      reshape(dy, [count]),
+      0,
+    );
     return [reshape(flat, x!.shape)];
   },
-  onnx: (emitter, inputs, _, attributes) => emitter.all("MaxPool", inputs, { attributes: onnxAttributes(attributes), outputs: 2 }),
+  onnx: (emitter, inputs, _, attributes) =>
+    emitter.all("MaxPool", inputs, { attributes: onnxAttributes(attributes), outputs: 2 }),
   samples: windows.map(({ shape, ...attributes }) => ({ inputs: [{ shape }], attributes })),
 });
 

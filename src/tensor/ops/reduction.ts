@@ -44,7 +44,8 @@ function extreme(name: string, onnx: string): Reduction {
       const hit = cast(equal(x!, y!), x!.dtype);
       return [mul(expand(div(dy, sum(hit, { axes, keepDims: true })), x!.shape), hit)];
     },
-    onnx: (emitter, [x], _, { axes }) => emitter.one(onnx, [x!, emitter.int64s(axes)], { attributes: { keepdims: { int: 1 } } }),
+    onnx: (emitter, [x], _, { axes }) =>
+      emitter.one(onnx, [x!, emitter.int64s(axes)], { attributes: { keepdims: { int: 1 } } }),
     samples: [
       { inputs: [{ shape: [2, 4, 3] }], attributes: { axes: [1] } },
       { inputs: [{ shape: [2, 3] }], attributes: { axes: [0, 1] } },
@@ -54,7 +55,12 @@ function extreme(name: string, onnx: string): Reduction {
     const resolved = [...new Set(axes.map((axis) => resolveAxis(name, x, axis)))].sort((a, b) => a - b);
     if (resolved.length === 0) return x;
     const kept = applyExtreme([x], { axes: resolved })[0]!;
-    return keepDims ? kept : reshape(kept, x.shape.filter((_, axis) => !resolved.includes(axis)));
+    return keepDims
+      ? kept
+      : reshape(
+          kept,
+          x.shape.filter((_, axis) => !resolved.includes(axis)),
+        );
   };
 }
 
@@ -78,7 +84,9 @@ const applyCumulativeSum = operation<CumulativeAttributes>({
     return x!;
   },
   // What a value was added to lies on its other side.
-  gradient: ({ dy, attributes: { axis, exclusive, reverse } }) => [cumulativeSum(dy, axis, { exclusive, reverse: !reverse })],
+  gradient: ({ dy, attributes: { axis, exclusive, reverse } }) => [
+    cumulativeSum(dy, axis, { exclusive, reverse: !reverse }),
+  ],
   onnx: (emitter, [x], _, { axis, exclusive, reverse }) =>
     emitter.one("CumSum", [x!, emitter.scalar(axis, "int64")], {
       attributes: { exclusive: { int: exclusive ? 1 : 0 }, reverse: { int: reverse ? 1 : 0 } },
@@ -89,7 +97,11 @@ const applyCumulativeSum = operation<CumulativeAttributes>({
 });
 
 /** Running sums along an axis: yᵢ = Σ xⱼ over j ≤ i; over j < i where `exclusive`, from the end where `reverse`. */
-export function cumulativeSum(x: Tensor, axis: number, { exclusive = false, reverse = false }: { exclusive?: boolean; reverse?: boolean } = {}): Tensor {
+export function cumulativeSum(
+  x: Tensor,
+  axis: number,
+  { exclusive = false, reverse = false }: { exclusive?: boolean; reverse?: boolean } = {},
+): Tensor {
   return applyCumulativeSum([x], { axis: resolveAxis("cumulativeSum", x, axis), exclusive, reverse })[0]!;
 }
 

@@ -1,6 +1,18 @@
 // Rounding and limits, and the division of whole numbers.
 import { isFloat, operation, shapeError, type Tensor, type TensorType } from "../graph.ts";
-import { and, broadcastType, div, equal, greaterOrEqual, lessOrEqual, scalarLike, sub, unary, where, type Operand } from "./elementwise.ts";
+import {
+  and,
+  broadcastType,
+  div,
+  equal,
+  greaterOrEqual,
+  lessOrEqual,
+  scalarLike,
+  sub,
+  unary,
+  where,
+  type Operand,
+} from "./elementwise.ts";
 
 /** The largest whole number ≤ x; no gradient. */
 export const floor = unary({ name: "floor", onnx: "Floor", range: [0.25, 0.75] });
@@ -14,11 +26,14 @@ export const round = unary({ name: "round", onnx: "Round", range: [0.6, 1.4] });
 const applyClip = operation<{ readonly low: number; readonly high: number }>({
   name: "clip",
   type: ([x], { low, high }) => {
-    if (!isFloat(x!.dtype)) throw shapeError("clip", [x!], "floats are wanted; use maximum and minimum for whole numbers");
+    if (!isFloat(x!.dtype))
+      throw shapeError("clip", [x!], "floats are wanted; use maximum and minimum for whole numbers");
     if (!(low <= high)) throw shapeError("clip", [x!], `the lower limit ${low} is not below the upper limit ${high}`);
     return x!;
   },
-  gradient: ({ dy, inputs: [x], attributes: { low, high } }) => [where(and(greaterOrEqual(x!, low), lessOrEqual(x!, high)), dy, 0)],
+  gradient: ({ dy, inputs: [x], attributes: { low, high } }) => [
+    where(and(greaterOrEqual(x!, low), lessOrEqual(x!, high)), dy, 0),
+  ],
   onnx: (emitter, [x], node, { low, high }) => {
     const { dtype } = node.outputs[0]!;
     return emitter.one("Clip", [x!, emitter.scalar(low, dtype), emitter.scalar(high, dtype)]);
@@ -34,13 +49,24 @@ export function clip(x: Tensor, low: number, high: number): Tensor {
 const applyMod = operation({
   name: "mod",
   type: (inputs: readonly TensorType[]) => {
-    if (inputs.some(({ dtype }) => isFloat(dtype) || dtype === "bool")) throw shapeError("mod", inputs, "whole numbers are wanted");
+    if (inputs.some(({ dtype }) => isFloat(dtype) || dtype === "bool"))
+      throw shapeError("mod", inputs, "whole numbers are wanted");
     return broadcastType("mod", inputs);
   },
   onnx: (emitter, inputs) => emitter.one("Mod", inputs),
   samples: [
-    { inputs: [{ shape: [2, 3], dtype: "int32", range: [-7, 8] }, { shape: [3], dtype: "int32", range: [2, 5] }] },
-    { inputs: [{ shape: [6], dtype: "int64", range: [-7, 8] }, { shape: [], dtype: "int64", range: [3, 4] }] },
+    {
+      inputs: [
+        { shape: [2, 3], dtype: "int32", range: [-7, 8] },
+        { shape: [3], dtype: "int32", range: [2, 5] },
+      ],
+    },
+    {
+      inputs: [
+        { shape: [6], dtype: "int64", range: [-7, 8] },
+        { shape: [], dtype: "int64", range: [3, 4] },
+      ],
+    },
   ],
 });
 

@@ -20,7 +20,12 @@ export interface AdamOptions {
  */
 export function adam({ betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0 }: AdamOptions = {}): Optimizer {
   requireWithin("adam.weightDecay", weightDecay, 0);
-  return adaptiveMoments({ name: "adam", betas, epsilon, decay: ({ weightDecayFactor }) => ({ l2: weightDecay * weightDecayFactor, keep: 1 }) });
+  return adaptiveMoments({
+    name: "adam",
+    betas,
+    epsilon,
+    decay: ({ weightDecayFactor }) => ({ l2: weightDecay * weightDecayFactor, keep: 1 }),
+  });
 }
 
 interface AdaptiveMomentsOptions {
@@ -43,7 +48,12 @@ export function adaptiveMoments({ name, betas: [beta1, beta2], epsilon, decay }:
       const root = Math.sqrt(1 - beta2 ** step);
       for (const range of store.ranges) {
         const rate = learningRate * range.learningRateFactor;
-        const [p, g, m, v] = [store.flat("value", range), store.flat("gradient", range), store.flat("firstMoment", range), store.flat("secondMoment", range)];
+        const [p, g, m, v] = [
+          store.flat("value", range),
+          store.flat("gradient", range),
+          store.flat("firstMoment", range),
+          store.flat("secondMoment", range),
+        ];
         store.memory.adam(p, g, m, v, {
           gradientScale,
           ...decay(range, rate),

@@ -20,6 +20,9 @@ export function adamW({ betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01
     name: "adamw",
     betas,
     epsilon,
-    decay: ({ weightDecayFactor }, learningRate) => ({ l2: 0, keep: 1 - learningRate * weightDecay * weightDecayFactor }),
+    decay: ({ weightDecayFactor }, learningRate) => ({
+      l2: 0,
+      keep: 1 - learningRate * weightDecay * weightDecayFactor,
+    }),
   });
 }

@@ -29,6 +29,9 @@ export interface Optimizer {
 /** Throws a ConfigError unless the number is within [from, below). */
 export function requireWithin(place: string, value: number, from: number, below = Infinity): void {
   if (!(value >= from && value < below)) {
-    throw new ConfigError(place, `must be at least ${from}${below === Infinity ? "" : ` and below ${below}`} (got ${value}).`);
+    throw new ConfigError(
+      place,
+      `must be at least ${from}${below === Infinity ? "" : ` and below ${below}`} (got ${value}).`,
+    );
   }
 }

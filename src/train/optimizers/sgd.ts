@@ -24,14 +24,23 @@ export function sgd({ momentum = 0, dampening = 0, nesterov = false, weightDecay
   requireWithin("sgd.momentum", momentum, 0, 1);
   requireWithin("sgd.dampening", dampening, 0, 1);
   requireWithin("sgd.weightDecay", weightDecay, 0);
-  if (momentum === 0 && (dampening > 0 || nesterov)) throw new ConfigError(`sgd.${nesterov ? "nesterov" : "dampening"}`, "has no effect without momentum. Set momentum, or leave this out.");
-  if (nesterov && dampening > 0) throw new ConfigError("sgd.dampening", "does not go with nesterov. Leave out one of them.");
+  if (momentum === 0 && (dampening > 0 || nesterov))
+    throw new ConfigError(
+      `sgd.${nesterov ? "nesterov" : "dampening"}`,
+      "has no effect without momentum. Set momentum, or leave this out.",
+    );
+  if (nesterov && dampening > 0)
+    throw new ConfigError("sgd.dampening", "does not go with nesterov. Leave out one of them.");
   return {
     slots: momentum === 0 ? [] : ["momentum"],
     update(store, { step, learningRate, gradientScale = 1 }) {
       for (const range of store.ranges) {
         const [p, g] = [store.flat("value", range), store.flat("gradient", range)];
-        const numbers = { gradientScale, l2: weightDecay * range.weightDecayFactor, learningRate: learningRate * range.learningRateFactor };
+        const numbers = {
+          gradientScale,
+          l2: weightDecay * range.weightDecayFactor,
+          learningRate: learningRate * range.learningRateFactor,
+        };
         if (momentum === 0) {
           store.memory.sgd(p, g, numbers);
         } else {

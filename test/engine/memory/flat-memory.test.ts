@@ -3,7 +3,11 @@ import { randomKey, randomWord } from "../../../src/base/index.ts";
 import { FlatMemory, RandomBytes } from "../../../src/engine/index.ts";
 
 test("regions start at whole cache lines, are zero, and do not overlap", () => {
-  const memory = new FlatMemory({ a: { dtype: "float32", count: 17 }, b: { dtype: "uint8", count: 3 }, c: { dtype: "float32", count: 1 } });
+  const memory = new FlatMemory({
+    a: { dtype: "float32", count: 17 },
+    b: { dtype: "uint8", count: 3 },
+    c: { dtype: "float32", count: 1 },
+  });
   const a = memory.floats("a");
   const b = memory.tensor("b", "uint8", [3]).data;
   const c = memory.floats("c");
@@ -30,8 +34,16 @@ describe("what cannot work is refused", () => {
     ["another dtype", () => memory.floats("b"), 'region "b" holds uint8, not float32'],
     ["a view past the end", () => memory.tensor("a", "float32", [17]), 'region "a" ends at 16'],
     ["a foreign array", () => memory.fill(new Float32Array(4), 0), "the array does not lie in this memory"],
-    ["lengths that differ", () => memory.addScaled(memory.floats("a", 0, 4), 1, memory.floats("a", 8, 5)), "arrays of 4 and 5 values"],
-    ["more than 4 GiB", () => new FlatMemory({ value: { dtype: "float32", count: 2 ** 30 + 16 } }), "memory: value need 4.0 GiB together, and one WebAssembly memory holds 4 GiB"],
+    [
+      "lengths that differ",
+      () => memory.addScaled(memory.floats("a", 0, 4), 1, memory.floats("a", 8, 5)),
+      "arrays of 4 and 5 values",
+    ],
+    [
+      "more than 4 GiB",
+      () => new FlatMemory({ value: { dtype: "float32", count: 2 ** 30 + 16 } }),
+      "memory: value need 4.0 GiB together, and one WebAssembly memory holds 4 GiB",
+    ],
   ])("%s", (_, act, message) => {
     expect(act).toThrow(message);
   });

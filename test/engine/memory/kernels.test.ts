@@ -11,7 +11,10 @@ import { kernelBytes } from "../../../src/engine/memory/kernels-wasm.ts";
 const f = Math.fround;
 type Values = number[];
 
-function adamTwin([p, g, m, v]: Values, n: Record<"gradientScale" | "l2" | "keep" | "beta1" | "beta2" | "epsilon" | "stepSize", number>): Values {
+function adamTwin(
+  [p, g, m, v]: Values,
+  n: Record<"gradientScale" | "l2" | "keep" | "beta1" | "beta2" | "epsilon" | "stepSize", number>,
+): Values {
   const gradient = f(f(g! * f(n.gradientScale)) + f(p! * f(n.l2)));
   const newM = f(f(m! * f(n.beta1)) + f(gradient * f(1 - n.beta1)));
   const newV = f(f(v! * f(n.beta2)) + f(f(gradient * f(1 - n.beta2)) * gradient));
@@ -19,7 +22,10 @@ function adamTwin([p, g, m, v]: Values, n: Record<"gradientScale" | "l2" | "keep
   return [f(f(p! * f(n.keep)) - f(f(n.stepSize) * ratio)), g!, newM, newV];
 }
 
-function momentumTwin([p, g, m]: Values, n: Record<"gradientScale" | "l2" | "learningRate" | "momentum" | "take" | "fromGradient" | "fromMomentum", number>): Values {
+function momentumTwin(
+  [p, g, m]: Values,
+  n: Record<"gradientScale" | "l2" | "learningRate" | "momentum" | "take" | "fromGradient" | "fromMomentum", number>,
+): Values {
   const gradient = f(f(g! * f(n.gradientScale)) + f(p! * f(n.l2)));
   const newM = f(f(m! * f(n.momentum)) + f(gradient * f(n.take)));
   const direction = f(f(gradient * f(n.fromGradient)) + f(newM * f(n.fromMomentum)));
@@ -58,7 +64,10 @@ function compare(
   for (let i = start; i < start + count; i++) {
     twin(expected.map((array) => array[i]!)).forEach((value, region) => (expected[region]![i] = value));
   }
-  kernel(memory, all.map((array) => array.subarray(start, start + count)));
+  kernel(
+    memory,
+    all.map((array) => array.subarray(start, start + count)),
+  );
   all.forEach((array, i) => expect(array).toEqual(expected[i]));
 }
 
@@ -73,17 +82,39 @@ test("the committed bytes are what kernels.wat assembles to", async () => {
 
 describe("kernels agree bit for bit with twins in JavaScript and leave their neighbours alone", () => {
   test("fill", () => {
-    fc.assert(fc.property(ranges, coefficient, (range, a) => compare(range, (memory, [p]) => memory.fill(p!, a), ([, ...rest]) => [f(a), ...rest])), few);
+    fc.assert(
+      fc.property(ranges, coefficient, (range, a) =>
+        compare(
+          range,
+          (memory, [p]) => memory.fill(p!, a),
+          ([, ...rest]) => [f(a), ...rest],
+        ),
+      ),
+      few,
+    );
   });
 
   test("scale", () => {
-    fc.assert(fc.property(ranges, coefficient, (range, a) => compare(range, (memory, [p]) => memory.scale(p!, a), ([p, ...rest]) => [f(p! * f(a)), ...rest])), few);
+    fc.assert(
+      fc.property(ranges, coefficient, (range, a) =>
+        compare(
+          range,
+          (memory, [p]) => memory.scale(p!, a),
+          ([p, ...rest]) => [f(p! * f(a)), ...rest],
+        ),
+      ),
+      few,
+    );
   });
 
   test("addScaled", () => {
     fc.assert(
       fc.property(ranges, coefficient, (range, a) =>
-        compare(range, (memory, [p, g]) => memory.addScaled(p!, a, g!), ([p, g, ...rest]) => [f(p! + f(g! * f(a))), g!, ...rest]),
+        compare(
+          range,
+          (memory, [p, g]) => memory.addScaled(p!, a, g!),
+          ([p, g, ...rest]) => [f(p! + f(g! * f(a))), g!, ...rest],
+        ),
       ),
       few,
     );
@@ -92,7 +123,11 @@ describe("kernels agree bit for bit with twins in JavaScript and leave their nei
   test("average", () => {
     fc.assert(
       fc.property(ranges, coefficient, (range, w) =>
-        compare(range, (memory, [p, g]) => memory.average(p!, w, g!), ([p, g, ...rest]) => [f(p! + f(f(w) * f(g! - p!))), g!, ...rest]),
+        compare(
+          range,
+          (memory, [p, g]) => memory.average(p!, w, g!),
+          ([p, g, ...rest]) => [f(p! + f(f(w) * f(g! - p!))), g!, ...rest],
+        ),
       ),
       few,
     );
@@ -109,7 +144,13 @@ describe("kernels agree bit for bit with twins in JavaScript and leave their nei
       stepSize: coefficient,
     });
     fc.assert(
-      fc.property(ranges, numbers, (range, n) => compare(range, (memory, [p, g, m, v]) => memory.adam(p!, g!, m!, v!, n), (values) => adamTwin(values, n))),
+      fc.property(ranges, numbers, (range, n) =>
+        compare(
+          range,
+          (memory, [p, g, m, v]) => memory.adam(p!, g!, m!, v!, n),
+          (values) => adamTwin(values, n),
+        ),
+      ),
       few,
     );
   });
@@ -139,7 +180,11 @@ describe("kernels agree bit for bit with twins in JavaScript and leave their nei
     });
     fc.assert(
       fc.property(ranges, numbers, (range, n) =>
-        compare(range, (memory, [p, g, m]) => memory.sgdMomentum(p!, g!, m!, n), ([p, g, m, v]) => [...momentumTwin([p!, g!, m!], n), v!]),
+        compare(
+          range,
+          (memory, [p, g, m]) => memory.sgdMomentum(p!, g!, m!, n),
+          ([p, g, m, v]) => [...momentumTwin([p!, g!, m!], n), v!],
+        ),
       ),
       few,
     );
@@ -161,17 +206,24 @@ describe("kernels agree bit for bit with twins in JavaScript and leave their nei
   test("fillRandomBytes", () => {
     const word = fc.integer({ min: 0, max: 2 ** 32 - 1 });
     fc.assert(
-      fc.property(word, word, word, fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 70 }), (low, high, firstWord, start, count) => {
-        const memory = new FlatMemory({ bytes: { dtype: "uint8", count: 100 } });
-        const all = memory.tensor("bytes", "uint8", [100]).data;
-        all.fill(77);
-        const expected = all.slice();
-        for (let i = 0; i < count; i++) {
-          expected[start + i] = randomWord({ low, high }, firstWord + Math.floor(i / 4)) >>> (8 * (i % 4));
-        }
-        memory.fillRandomBytes(all.subarray(start, start + count), { low, high }, firstWord);
-        expect(all).toEqual(expected);
-      }),
+      fc.property(
+        word,
+        word,
+        word,
+        fc.integer({ min: 0, max: 5 }),
+        fc.integer({ min: 0, max: 70 }),
+        (low, high, firstWord, start, count) => {
+          const memory = new FlatMemory({ bytes: { dtype: "uint8", count: 100 } });
+          const all = memory.tensor("bytes", "uint8", [100]).data;
+          all.fill(77);
+          const expected = all.slice();
+          for (let i = 0; i < count; i++) {
+            expected[start + i] = randomWord({ low, high }, firstWord + Math.floor(i / 4)) >>> (8 * (i % 4));
+          }
+          memory.fillRandomBytes(all.subarray(start, start + count), { low, high }, firstWord);
+          expect(all).toEqual(expected);
+        },
+      ),
       few,
     );
   });

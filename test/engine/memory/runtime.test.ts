@@ -16,7 +16,11 @@ test("the runtime reads feeds from flat memory and writes fetches into it", asyn
   for (const factor of [1, 10]) {
     memory.scale(memory.floats("x"), factor);
     await run.run({ x: from, ...bytes }, { into: { y: to } });
-    expect([...memory.floats("y", 6, 7)]).toEqual([0, ...[1, 2, 3, 4, 5].map((value, i) => value * factor * bytes.noise!.data[i]!), 0]);
+    expect([...memory.floats("y", 6, 7)]).toEqual([
+      0,
+      ...[1, 2, 3, 4, 5].map((value, i) => value * factor * bytes.noise!.data[i]!),
+      0,
+    ]);
   }
   await run.dispose();
 });

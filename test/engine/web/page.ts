@@ -11,9 +11,12 @@ import { chromium, type Browser, type Page } from "playwright-core";
 const root = resolve(import.meta.dirname, "../../..");
 
 /** Where a browser may lie; the first that exists is taken. */
-const executablePath = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome", "/usr/bin/chromium-browser"].find(
-  (path) => path !== undefined && existsSync(path),
-);
+const executablePath = [
+  process.env.CHROMIUM_PATH,
+  "/usr/bin/chromium",
+  "/usr/bin/google-chrome",
+  "/usr/bin/chromium-browser",
+].find((path) => path !== undefined && existsSync(path));
 
 export const hasBrowser = executablePath !== undefined;
 
@@ -31,12 +34,19 @@ const imports = {
 const html = `<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>
 <script type="module">import { scenarios } from "/build/test/engine/web/scenarios.js"; window.scenarios = scenarios;</script>`;
 
-const types: Record<string, string> = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const types: Record<string, string> = {
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+  ".html": "text/html",
+};
 
 function serve(folder: string, isolated: boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://page").pathname);
-    const headers = { ...(isolated && { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }) };
+    const headers = {
+      ...(isolated && { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }),
+    };
     const file = join(folder, path);
     if (path === "/") {
       response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(html);
@@ -81,7 +91,12 @@ export async function buildSite(): Promise<Site> {
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   // Type errors are another check's business; the files are written all the same.
-  await promisify(execFile)(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", join(folder, "tsconfig.json"), "--noCheck"]);
+  await promisify(execFile)(process.execPath, [
+    join(root, "node_modules/typescript/bin/tsc"),
+    "-p",
+    join(folder, "tsconfig.json"),
+    "--noCheck",
+  ]);
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   return {
     async open({ isolated = true, flags = ["--disable-gpu"] } = {}) {
@@ -92,7 +107,8 @@ export async function buildSite(): Promise<Site> {
       const problems: string[] = [];
       page.on("pageerror", (error) => problems.push(String(error)));
       page.on("response", (answer) => {
-        if (answer.status() >= 400 && !answer.url().endsWith("favicon.ico")) problems.push(`${answer.status()} ${answer.url()}`);
+        if (answer.status() >= 400 && !answer.url().endsWith("favicon.ico"))
+          problems.push(`${answer.status()} ${answer.url()}`);
       });
       await page.goto(`http://127.0.0.1:${port}/`);
       await ready(page, problems);
@@ -108,7 +124,10 @@ export async function buildSite(): Promise<Site> {
       return {
         run: (name, ...values) =>
           page.evaluate(
-            ([scenario, given]) => (globalThis as unknown as { scenarios: Record<string, (...given: unknown[]) => unknown> }).scenarios[scenario]!(...given),
+            ([scenario, given]) =>
+              (globalThis as unknown as { scenarios: Record<string, (...given: unknown[]) => unknown> }).scenarios[
+                scenario
+              ]!(...given),
             [name, values] as const,
           ),
         close,
@@ -123,7 +142,15 @@ export async function buildSite(): Promise<Site> {
 function launch(flags: readonly string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: executablePath!,
-    args: ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...flags],
+    args: [
+      "--no-sandbox",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...flags,
+    ],
   });
 }
 

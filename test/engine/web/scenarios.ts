@@ -9,24 +9,47 @@ import { adam, ModelLearner } from "../../../src/train/index.ts";
 /** A two-layer network's loss and gradients over fixed numbers. */
 async function gradients(session: SessionOptions): Promise<number[]> {
   const random = new RandomStream(randomKey(7));
-  const drawn = (...dims: number[]) => hostTensor("float32", dims, Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => random.uniform() - 0.5));
-  const [x, first, second] = [t.input("x", "float32", [t.dim("rows"), 5]), t.input("first", "float32", [5, 8]), t.input("second", "float32", [8, 3])];
+  const drawn = (...dims: number[]) =>
+    hostTensor(
+      "float32",
+      dims,
+      Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => random.uniform() - 0.5),
+    );
+  const [x, first, second] = [
+    t.input("x", "float32", [t.dim("rows"), 5]),
+    t.input("first", "float32", [5, 8]),
+    t.input("second", "float32", [8, 3]),
+  ];
   const labels = t.input("labels", "int32", [t.dim("rows")]);
-  const hidden = t.layerNorm(t.tanh(t.matmul(x, first)), t.expand(t.scalar(1), [8]), t.zeros({ dtype: "float32", shape: [8] }));
+  const hidden = t.layerNorm(
+    t.tanh(t.matmul(x, first)),
+    t.expand(t.scalar(1), [8]),
+    t.zeros({ dtype: "float32", shape: [8] }),
+  );
   const { loss } = t.linearCrossEntropy(hidden, t.transpose(second, [1, 0]), labels, { smoothing: 0.1 });
   const total = t.sum(loss);
   const [dFirst, dSecond] = t.gradients(total, [first, second]) as [t.Tensor, t.Tensor];
   const program = { name: "page", inputs: { x, first, second, labels }, outputs: { total, dFirst, dSecond } };
   const executable = await compile(program, session);
   const into = { dSecond: hostTensor("float32", [8, 3], new Float32Array(24)) };
-  const results = await executable.run({ x: drawn(4, 5), first: drawn(5, 8), second: drawn(8, 3), labels: hostTensor("int32", [4], [0, 2, 1, 2]) }, { into });
+  const results = await executable.run(
+    { x: drawn(4, 5), first: drawn(5, 8), second: drawn(8, 3), labels: hostTensor("int32", [4], [0, 2, 1, 2]) },
+    { into },
+  );
   await executable.dispose();
   return [results.total!, results.dFirst!, into.dSecond].flatMap(({ data }) => Array.from(data as Float32Array));
 }
 
 /** Losses of three updates of a one-layer Transformer with dropout, by Adam. */
 async function training(session: SessionOptions): Promise<number[]> {
-  const model = new Transformer({ vocabularySize: 20, dModel: 16, heads: 2, layers: 1, dFeedForward: 32, dropout: 0.1 });
+  const model = new Transformer({
+    vocabularySize: 20,
+    dModel: 16,
+    heads: 2,
+    layers: 1,
+    dFeedForward: 32,
+    dropout: 0.1,
+  });
   const parameters = namedParameters(model);
   const learner = await ModelLearner.create({
     parameters,
@@ -40,7 +63,10 @@ async function training(session: SessionOptions): Promise<number[]> {
   const targets = hostTensor("int32", [2, 5], [1, 10, 11, 12, 2, 1, 13, 14, 2, 0]);
   const losses: number[] = [];
   for (let step = 1; step <= 3; step++) {
-    const { loss } = await learner.accumulate({ sourceIds: ids, targetIds: targets, tokenWeight: hostTensor("float32", [], [1 / 7]) }, { step, microBatch: 0 });
+    const { loss } = await learner.accumulate(
+      { sourceIds: ids, targetIds: targets, tokenWeight: hostTensor("float32", [], [1 / 7]) },
+      { step, microBatch: 0 },
+    );
     losses.push(loss);
     learner.update({ step, learningRate: 0.01, gradientScale: 1 });
   }

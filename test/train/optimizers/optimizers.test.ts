@@ -18,21 +18,34 @@ function storeFor(optimizer: Optimizer, groups: readonly ParameterGroup[] = []):
     ]),
     { slots: optimizer.slots, groups },
   );
-  store.load(new Map([["matrix", hostTensor("float32", [2, 2], start)], ["vector", hostTensor("float32", [4], start)]]));
+  store.load(
+    new Map([
+      ["matrix", hostTensor("float32", [2, 2], start)],
+      ["vector", hostTensor("float32", [4], start)],
+    ]),
+  );
   return store;
 }
 
-function run(optimizer: Optimizer, { steps = 5, learningRate = 0.01, gradientScale = 1, groups = [] as readonly ParameterGroup[] } = {}) {
+function run(
+  optimizer: Optimizer,
+  { steps = 5, learningRate = 0.01, gradientScale = 1, groups = [] as readonly ParameterGroup[] } = {},
+) {
   const store = storeFor(optimizer, groups);
   for (let step = 1; step <= steps; step++) {
-    for (const { data } of Object.values(store.gradients)) data.set(gradient(step).map((value) => value / gradientScale));
+    for (const { data } of Object.values(store.gradients))
+      data.set(gradient(step).map((value) => value / gradientScale));
     optimizer.update(store, { step, learningRate, gradientScale });
   }
   return store;
 }
 
 function expectClose(actual: Iterable<number>, expected: readonly number[], within = 2e-6): void {
-  [...actual].forEach((value, i) => expect(Math.abs(value - expected[i]!), `value ${i}: ${value}, expected ${expected[i]}`).toBeLessThan(within * Math.max(1, Math.abs(expected[i]!))));
+  [...actual].forEach((value, i) =>
+    expect(Math.abs(value - expected[i]!), `value ${i}: ${value}, expected ${expected[i]}`).toBeLessThan(
+      within * Math.max(1, Math.abs(expected[i]!)),
+    ),
+  );
 }
 
 // PyTorch 1.13.0, in float64. p starts as `start`; for t in 1..5: p.grad = `gradient(t)`; optimizer.step(). Then
@@ -40,16 +53,56 @@ function expectClose(actual: Iterable<number>, expected: readonly number[], with
 // with the optimizer that stands in the first column.
 const references: [call: string, Optimizer, learningRate: number, expected: number[]][] = [
   ["Adam(lr=0.01)", adam(), 0.01, [0.951491693174, -1.9500000025, 0.455985393101, 3.01434930883]],
-  ["Adam(lr=0.01, betas=(0.9, 0.98), eps=1e-9)", adam({ betas: [0.9, 0.98], epsilon: 1e-9 }), 0.01, [0.951747353222, -1.95000000025, 0.45571195128, 3.01434943798]],
-  ["Adam(lr=0.01, weight_decay=0.1)", adam({ weightDecay: 0.1 }), 0.01, [0.95041011158, -1.9500110064, 0.454163518261, 2.95001160927]],
-  ["Adam(lr=0.01, eps=0.1)", adam({ epsilon: 0.1 }), 0.01, [0.968069430031, -1.96666666667, 0.470041737059, 3.00014207379]],
+  [
+    "Adam(lr=0.01, betas=(0.9, 0.98), eps=1e-9)",
+    adam({ betas: [0.9, 0.98], epsilon: 1e-9 }),
+    0.01,
+    [0.951747353222, -1.95000000025, 0.45571195128, 3.01434943798],
+  ],
+  [
+    "Adam(lr=0.01, weight_decay=0.1)",
+    adam({ weightDecay: 0.1 }),
+    0.01,
+    [0.95041011158, -1.9500110064, 0.454163518261, 2.95001160927],
+  ],
+  [
+    "Adam(lr=0.01, eps=0.1)",
+    adam({ epsilon: 0.1 }),
+    0.01,
+    [0.968069430031, -1.96666666667, 0.470041737059, 3.00014207379],
+  ],
   ["AdamW(lr=0.01)", adamW(), 0.01, [0.951001564136, -1.94901020148, 0.455744806223, 3.01284514841]],
-  ["AdamW(lr=0.01, betas=(0.8, 0.95), weight_decay=0.5)", adamW({ betas: [0.8, 0.95], weightDecay: 0.5 }), 0.01, [0.926172846601, -1.90099501496, 0.445210613332, 2.93895001517]],
+  [
+    "AdamW(lr=0.01, betas=(0.8, 0.95), weight_decay=0.5)",
+    adamW({ betas: [0.8, 0.95], weightDecay: 0.5 }),
+    0.01,
+    [0.926172846601, -1.90099501496, 0.445210613332, 2.93895001517],
+  ],
   ["SGD(lr=0.1)", sgd(), 0.1, [0.85, -1.9, 0.4315, 3.0001]],
-  ["SGD(lr=0.1, weight_decay=0.1)", sgd({ weightDecay: 0.1 }), 0.1, [0.8029751098, -1.8039601996, 0.40889665965, 2.8530681894]],
-  ["SGD(lr=0.1, momentum=0.9, weight_decay=0.1)", sgd({ momentum: 0.9, weightDecay: 0.1 }), 0.1, [0.5596333618, -1.4865361036, 0.22092512565, 2.61513788364]],
-  ["SGD(lr=0.1, momentum=0.9, dampening=0.5)", sgd({ momentum: 0.9, dampening: 0.5 }), 0.1, [0.821009, -1.827608, 0.3276795, 3.00032806]],
-  ["SGD(lr=0.1, momentum=0.9, nesterov=True)", sgd({ momentum: 0.9, nesterov: true }), 0.1, [0.5646721, -1.6634062, 0.2318908, 3.000321949]],
+  [
+    "SGD(lr=0.1, weight_decay=0.1)",
+    sgd({ weightDecay: 0.1 }),
+    0.1,
+    [0.8029751098, -1.8039601996, 0.40889665965, 2.8530681894],
+  ],
+  [
+    "SGD(lr=0.1, momentum=0.9, weight_decay=0.1)",
+    sgd({ momentum: 0.9, weightDecay: 0.1 }),
+    0.1,
+    [0.5596333618, -1.4865361036, 0.22092512565, 2.61513788364],
+  ],
+  [
+    "SGD(lr=0.1, momentum=0.9, dampening=0.5)",
+    sgd({ momentum: 0.9, dampening: 0.5 }),
+    0.1,
+    [0.821009, -1.827608, 0.3276795, 3.00032806],
+  ],
+  [
+    "SGD(lr=0.1, momentum=0.9, nesterov=True)",
+    sgd({ momentum: 0.9, nesterov: true }),
+    0.1,
+    [0.5646721, -1.6634062, 0.2318908, 3.000321949],
+  ],
 ];
 
 describe("five updates end where PyTorch's do, within float32 rounding", () => {
@@ -65,7 +118,11 @@ describe("five updates end where PyTorch's do, within float32 rounding", () => {
 });
 
 /** Kingma and Ba 2015, algorithm 1, line by line in float64. */
-function algorithm1({ betas: [beta1, beta2] = [0.9, 0.999], epsilon = 1e-8 }: AdamOptions, steps: number, alpha: number): number[] {
+function algorithm1(
+  { betas: [beta1, beta2] = [0.9, 0.999], epsilon = 1e-8 }: AdamOptions,
+  steps: number,
+  alpha: number,
+): number[] {
   return start.map((theta, i) => {
     let [m, v] = [0, 0];
     for (let t = 1; t <= steps; t++) {
@@ -84,7 +141,11 @@ test.each([
   ["no memory", { betas: [0, 0], epsilon: 1e-3 }],
 ] satisfies [string, AdamOptions][])("200 updates of Adam follow the paper's algorithm: %s", (_, options) => {
   // Every update rounds p to float32, so the error grows with their number.
-  expectClose(run(adam(options), { steps: 200, learningRate: 1e-3 }).values.matrix!.data, algorithm1(options, 200, 1e-3), 2e-5);
+  expectClose(
+    run(adam(options), { steps: 200, learningRate: 1e-3 }).values.matrix!.data,
+    algorithm1(options, 200, 1e-3),
+    2e-5,
+  );
 });
 
 describe("groups", () => {
@@ -100,7 +161,11 @@ describe("groups", () => {
     expect(values.vector!.data).not.toEqual(values.matrix!.data);
   });
 
-  test.each([["adam", adam()], ["adamW", adamW()], ["sgd", sgd({ momentum: 0.9 })]])("%s multiplies the learning rate by the group's factor", (_, optimizer) => {
+  test.each([
+    ["adam", adam()],
+    ["adamW", adamW()],
+    ["sgd", sgd({ momentum: 0.9 })],
+  ])("%s multiplies the learning rate by the group's factor", (_, optimizer) => {
     const groups = [{ includes: (name: string) => name === "vector", learningRateFactor: 0.5 }];
     const { values } = run(optimizer, { learningRate: 0.02, groups });
     expect(values.vector!.data).toEqual(run(optimizer, { learningRate: 0.01 }).values.vector!.data);
@@ -108,7 +173,11 @@ describe("groups", () => {
   });
 });
 
-test.each([["adam", adam()], ["adamW", adamW()], ["sgd", sgd({ momentum: 0.9, dampening: 0.1 })]])(
+test.each([
+  ["adam", adam()],
+  ["adamW", adamW()],
+  ["sgd", sgd({ momentum: 0.9, dampening: 0.1 })],
+])(
   "%s stopped after 3 of 5 updates and resumed from copies of values and slots ends on the same bits",
   (_, optimizer) => {
     const stopped = run(optimizer, { steps: 3 });
