@@ -13,7 +13,7 @@ export default defineConfig({
     pool: "forks",
     // Each session brings threads of its own; more workers than this only wait for one another.
     maxWorkers: 2,
-    setupFiles: ["test/quiet-console.ts"],
+    setupFiles: ["test/quiet-console.ts", "test/property-seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
