@@ -130,6 +130,12 @@ export async function trainTranslation(
   { directory, warmStartFrom, stop, listener = silent, session: given = {} }: TranslationRunOptions,
 ): Promise<{ translation: FolderTranslation; result: TrainingResult }> {
   const { training } = config;
+  const { dropout = 0 } = config.tokenizer as { dropout?: number };
+  if (dropout > 0)
+    throw new ConfigError(
+      "tokenizer.dropout",
+      "training encodes its pairs once and cannot vary merges yet. Leave it out",
+    );
   const session = { ...(training.threads !== undefined && { threads: training.threads }), ...given };
   await mkdir(directory, { recursive: true });
   await rememberConfig(config, directory);
