@@ -4,6 +4,7 @@ export {
   type DecodeOnnxOptions,
   decodeSafetensors,
   encodeOnnx,
+  onnxTypeOf,
   type EncodeOnnxOptions,
   encodeSafetensors,
   float32FromBfloat16,

@@ -10,7 +10,7 @@ export {
   type OnnxValue,
 } from "./onnx.ts";
 export { decodeOnnx, type DecodeOnnxOptions } from "./onnx-decode.ts";
-export { encodeOnnx, type EncodeOnnxOptions } from "./onnx-encode.ts";
+export { encodeOnnx, onnxTypeOf, type EncodeOnnxOptions } from "./onnx-encode.ts";
 export { decodeSafetensors, encodeSafetensors, type Safetensors } from "./safetensors.ts";
 export { readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from "./safetensors-header.ts";
 export { tensorboardOpening, tensorboardResumption, tensorboardScalars } from "./tensorboard.ts";

@@ -1,22 +1,8 @@
 // Where operations write their ONNX form: nodes, constants and shapes, each written once however often it is asked for.
 import { hostTensor, ShapeError, type DType, type HostTensor } from "../base/index.ts";
-import type { OnnxAttribute, OnnxNode } from "../formats/index.ts";
+import { onnxTypeOf, type OnnxAttribute, type OnnxNode } from "../formats/index.ts";
 import { scalarValue } from "./scalar-value.ts";
 import { equalShapes, quotientOf, SymbolicDim, type Dim, type Shape } from "./dim.ts";
-
-/** Element type numbers of ONNX's TensorProto.DataType. */
-const dataType = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  bfloat16: 16,
-} as const;
 
 export interface EmitOptions {
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
@@ -155,7 +141,7 @@ export class Emitter {
   }
 
   cast(value: string, dtype: DType): string {
-    return this.one("Cast", [value], { attributes: { to: { int: dataType[dtype] } } });
+    return this.one("Cast", [value], { attributes: { to: { int: onnxTypeOf[dtype] } } });
   }
 
   /** One size as a 1-D int64 value of length 1. */

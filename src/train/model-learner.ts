@@ -3,6 +3,7 @@ import type { HostTensor } from "../base/index.ts";
 import type { Feeds, SessionOptions } from "../engine/index.ts";
 import type { LossProgram } from "../models/index.ts";
 import type { Parameter } from "../nn/index.ts";
+import { gradientNorm } from "./clipping.ts";
 import type { Learner, MicroBatch, MicroBatchResult, Update } from "./learner.ts";
 import type { Optimizer } from "./optimizers/optimizer.ts";
 import { ParameterStore, type ParameterGroup } from "./parameter-store.ts";
@@ -81,7 +82,7 @@ export class ModelLearner implements Learner {
   }
 
   gradientNorm(): number {
-    return Math.sqrt(this.store.memory.sumOfSquares(this.store.flat("gradient")));
+    return gradientNorm(this.store);
   }
 
   update({ step, learningRate, gradientScale }: Update): void {
