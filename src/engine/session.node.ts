@@ -42,7 +42,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       enableCpuMemArena: arena,
       graphOptimizationLevel: optimization,
       logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: spinning ? "1" : "0" } } },
+      // Idle threads stop turning when a run ends: those of one session would keep a core from the next.
+      extra: { session: { intra_op: { allow_spinning: spinning ? "1" : "0" }, force_spinning_stop: "1" } },
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
     return new RuntimeSession(session, ort.Tensor, { fillsFetches: true });

@@ -3,6 +3,7 @@ import { allocate, type HostTensor } from "../base/index.ts";
 import type { Candidates, Step, Stepper } from "../decode/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
+import { KeyValueCache } from "./key-value-cache.ts";
 import { withoutDropout } from "../tensor/index.ts";
 import type { Transformer } from "./transformer.ts";
 
@@ -51,19 +52,13 @@ export class TransformerStepper implements Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
   readonly #decoder: TransformerDecoder;
-  readonly #dModel: number;
-  readonly #layers: number;
   /** What the source program gave, for the sentences that the next step runs over. */
   #memory: Readonly<Record<string, HostTensor>>;
   /** The sentences in `#memory`, ascending; those that have left since cost time until it is compacted. */
   #inMemory: Int32Array;
-  #past = 0;
-  #slots = 0;
-  #cache = new Float32Array(0);
-  /** [rows, capacity]: where each hypothesis left its keys and values, step by step. */
-  #ancestry = new Int32Array(0);
-  #ancestryStride = 0;
-  #rowsBefore = 0;
+  readonly #cache: KeyValueCache;
+  /** Which hypothesis of the cache each row of the last step was. */
+  #hypotheses: Int32Array = new Int32Array(0);
 
   constructor(decoder: TransformerDecoder, memory: Readonly<Record<string, HostTensor>>, sentences: number) {
     const { model } = decoder;
@@ -71,9 +66,12 @@ export class TransformerStepper implements Stepper {
     this.#memory = memory;
     this.sentences = sentences;
     this.vocabularySize = model.output.table.shape[0]!;
-    this.#dModel = model.options.dModel;
-    this.#layers = model.decoder.layers.length;
     this.#inMemory = Int32Array.from({ length: sentences }, (_, i) => i);
+    this.#cache = new KeyValueCache({
+      dModel: model.options.dModel,
+      heads: model.decoder.layers.map(({ selfAttention }) => selfAttention.heads),
+      batch: sentences,
+    });
   }
 
   async topCandidates(step: Step, count: number): Promise<Candidates> {
@@ -117,97 +115,37 @@ export class TransformerStepper implements Stepper {
   /** Runs one step; `rowOf` says in which row of the results each row of the step is found. */
   async #run({ sentences, beams, tokens, parents }: Step, wanted: Wanted) {
     if (sentences.length <= 0.75 * this.#inMemory.length) this.#compact(sentences);
-    const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
-    const rowOf = Int32Array.from(tokens, (_, row) => places[Math.floor(row / beams)]! * beams + (row % beams));
-    const rows = this.#inMemory.length * beams;
-    this.#reserve(rows);
-
-    const past = this.#past;
-    const ancestry = new Int32Array(rows * past);
-    const given = new Int32Array(rows);
-    for (let row = 0; row < tokens.length; row++) {
-      given[rowOf[row]!] = tokens[row]!;
-      // Rows of `parents` count the rows of the step before as the search saw them; see `#remember`.
-      const from = (past === 0 ? 0 : parents[row]!) * this.#ancestryStride;
-      ancestry.set(this.#ancestry.subarray(from, from + past), rowOf[row]! * past);
-    }
-    const executable = await this.#decoder.step({ wanted, beams });
     const batch = this.#inMemory.length;
-    const { cacheRows, scores, ids } = await executable.run({
+    const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
+    const hypotheses = Int32Array.from(tokens, (_, row) => places[Math.floor(row / beams)]! * beams + (row % beams));
+    this.#descend(hypotheses, parents, batch, beams);
+    // The program's rows lie beam by beam.
+    const rowOf = hypotheses.map((hypothesis) => (hypothesis % beams) * batch + Math.floor(hypothesis / beams));
+    const given = new Int32Array(batch * beams);
+    for (let row = 0; row < tokens.length; row++) given[rowOf[row]!] = tokens[row]!;
+    const executable = await this.#decoder.step({ wanted, beams });
+    const { newEntries, scores, ids } = await executable.run({
       ...this.#memory,
-      tokens: { dtype: "int32", dims: [batch, beams], data: given },
-      position: { dtype: "int32", dims: [1], data: Int32Array.of(past) },
-      slots: { dtype: "int32", dims: [1], data: Int32Array.of(this.#slots) },
-      ancestry: { dtype: "int32", dims: [rows, past], data: ancestry },
-      cache: this.#cacheTensor(past),
+      ...this.#cache.feeds(),
+      tokens: { dtype: "int32", dims: [batch * beams], data: given },
+      position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) },
     });
-    this.#remember(cacheRows!.data as Float32Array, rows, rowOf, ancestry);
+    this.#cache.append(newEntries!.data as Float32Array);
     return { scores: scores!.data as Float32Array, ids, rowOf };
   }
 
-  #cacheTensor(past: number): HostTensor<"float32"> {
-    const entries = past * this.#layers * this.#slots * 2;
-    return { dtype: "float32", dims: [entries, this.#dModel], data: this.#cache.subarray(0, entries * this.#dModel) };
-  }
-
-  /** Appends this step's keys and values [layers, rows, 2 · dModel] and each hypothesis' place among them. */
-  #remember(cacheRows: Float32Array, rows: number, rowOf: Int32Array, ancestry: Int32Array): void {
-    const width = 2 * this.#dModel;
-    const past = this.#past;
-    for (let layer = 0; layer < this.#layers; layer++) {
-      const at = (past * this.#layers + layer) * this.#slots * width;
-      this.#cache.set(cacheRows.subarray(layer * rows * width, (layer + 1) * rows * width), at);
-    }
-    // The next step's parents count the rows of this step as the search laid them out.
-    for (let row = 0; row < rowOf.length; row++) {
-      const to = row * this.#ancestryStride;
-      this.#ancestry.set(ancestry.subarray(rowOf[row]! * past, (rowOf[row]! + 1) * past), to);
-      this.#ancestry[to + past] = past * this.#layers * this.#slots + rowOf[row]!;
-    }
-    this.#rowsBefore = rowOf.length;
-    this.#past = past + 1;
-  }
-
-  /** Makes room for one more step of `rows` hypotheses, keeping what is stored. */
-  #reserve(rows: number): void {
-    const width = 2 * this.#dModel;
-    if (rows > this.#slots) {
-      // More slots a step move every stored block; this happens once, when one row a sentence becomes a beam.
-      const wider = new Float32Array(Math.max(16, 2 * this.#past) * this.#layers * rows * width);
-      for (let block = 0; block < this.#past * this.#layers; block++) {
-        wider.set(
-          this.#cache.subarray(block * this.#slots * width, (block + 1) * this.#slots * width),
-          block * rows * width,
-        );
-      }
-      for (let row = 0; row < this.#rowsBefore; row++) {
-        for (let t = 0; t < this.#past; t++) {
-          const at = row * this.#ancestryStride + t;
-          this.#ancestry[at] = this.#ancestry[at]! + t * this.#layers * (rows - this.#slots);
-        }
-      }
-      this.#cache = wider;
-      this.#slots = rows;
-    }
-    const needed = (this.#past + 1) * this.#layers * this.#slots * width;
-    if (needed > this.#cache.length) {
-      const longer = new Float32Array(2 * needed);
-      longer.set(this.#cache);
-      this.#cache = longer;
-    }
-    const capacity = this.#past + 1;
-    if (capacity > this.#ancestryStride || this.#slots * this.#ancestryStride > this.#ancestry.length) {
-      const stride = capacity > this.#ancestryStride ? Math.max(32, 2 * capacity) : this.#ancestryStride;
-      const grown = new Int32Array(Math.max(this.#slots, this.#rowsBefore) * stride);
-      for (let row = 0; row < this.#rowsBefore; row++) {
-        grown.set(
-          this.#ancestry.subarray(row * this.#ancestryStride, row * this.#ancestryStride + this.#past),
-          row * stride,
-        );
-      }
-      this.#ancestry = grown;
-      this.#ancestryStride = stride;
-    }
+  /** Tells the cache whom each hypothesis continues; those of sentences that have left stay as they are. */
+  #descend(hypotheses: Int32Array, parents: Int32Array, batch: number, beams: number): void {
+    const before = this.#cache.beams;
+    const from = Int32Array.from(
+      { length: batch * beams },
+      (_, i) => Math.floor(i / beams) * before + ((i % beams) % before),
+    );
+    // On the first step there is nothing to continue.
+    if (this.#cache.steps > 0)
+      for (let row = 0; row < hypotheses.length; row++) from[hypotheses[row]!] = this.#hypotheses[parents[row]!]!;
+    this.#cache.descend(from, batch, beams);
+    this.#hypotheses = hypotheses;
   }
 
   /** Drops the sentences that have left from what the source program gave. */

@@ -7,7 +7,7 @@ export {
   type AttentionResult,
   type ScaledDotProductOptions,
 } from "./attention/scaled-dot-product.ts";
-export { singleQueryAttention } from "./attention/single-query.ts";
+export { mergeQueries, queriesByHead, stepAttention } from "./attention/step-attention.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { FeedForward, type FeedForwardOptions } from "./feed-forward/feed-forward.ts";

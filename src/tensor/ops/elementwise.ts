@@ -203,8 +203,12 @@ export const tanh = unary({ name: "tanh", onnx: "Tanh", gradient: (dy, _, y) => 
 /** 1/(1 + e⁻ˣ). dy/dx = y(1 − y). */
 export const sigmoid = unary({ name: "sigmoid", onnx: "Sigmoid", gradient: (dy, _, y) => mul(dy, mul(y, sub(1, y))) });
 
-/** max(x, 0). The sign of y is the derivative: 1 where x > 0, else 0. */
-export const relu = unary({ name: "relu", onnx: "Relu", gradient: (dy, _, y) => mul(dy, sign(y)) });
+/** max(x, 0). dy/dx = 1 where x > 0, else 0; written as a comparison, as the runtime's Sign takes five times as long. */
+export const relu = unary({
+  name: "relu",
+  onnx: "Relu",
+  gradient: (dy, _, y) => mul(dy, cast(greater(y, 0), y.dtype)),
+});
 
 /** 2/√π ∫₀ˣ exp(−t²) dt. */
 export const erf = unary({
