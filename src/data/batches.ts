@@ -41,6 +41,8 @@ export class Batches implements Iterable<PairBatch> {
   readonly #fingerprint: string;
   #epoch = 0;
   #position = 0;
+  /** The pairs as this epoch spells them. */
+  #spelt: EncodedPairs;
   #plan: BatchPlan;
 
   constructor(pairs: EncodedPairs, { batchTokens, maxRows = Infinity, seed = 0, lengthNoise = 0 }: BatchesOptions) {
@@ -54,7 +56,8 @@ export class Batches implements Iterable<PairBatch> {
     this.#lengthNoise = lengthNoise;
     this.#fingerprint = [pairs.fingerprint, batchTokens, maxRows, seed, lengthNoise].join("-");
     checkLimits(pairs, this.#limits);
-    this.#plan = this.#planOf(this.#epoch);
+    this.#spelt = pairs.inEpoch(this.#epoch);
+    this.#plan = this.#planOf(this.#spelt, this.#epoch);
   }
 
   /** Where the next batch comes from. */
@@ -70,7 +73,7 @@ export class Batches implements Iterable<PairBatch> {
   /** The next batch; the cursor moves behind it. */
   take(): PairBatch {
     const { order, starts } = this.#plan;
-    const batch = pairBatch(this.pairs, order.subarray(starts[this.#position], starts[this.#position + 1]));
+    const batch = pairBatch(this.#spelt, order.subarray(starts[this.#position], starts[this.#position + 1]));
     this.#position++;
     if (this.#position === this.batchesInEpoch) this.seek({ epoch: this.#epoch + 1, position: 0 });
     return batch;
@@ -87,7 +90,8 @@ export class Batches implements Iterable<PairBatch> {
     }
     if (!Number.isSafeInteger(epoch) || epoch < 0)
       throw new ConfigError("cursor.epoch", `must be a whole number, at least 0 (got ${epoch}).`);
-    const plan = this.#planOf(epoch);
+    const spelt = epoch === this.#epoch ? this.#spelt : this.pairs.inEpoch(epoch);
+    const plan = this.#planOf(spelt, epoch);
     const last = plan.starts.length - 2;
     if (!(Number.isInteger(position) && position >= 0 && position <= last)) {
       throw new ConfigError(
@@ -97,6 +101,7 @@ export class Batches implements Iterable<PairBatch> {
     }
     this.#epoch = epoch;
     this.#position = position;
+    this.#spelt = spelt;
     this.#plan = plan;
   }
 
@@ -105,8 +110,8 @@ export class Batches implements Iterable<PairBatch> {
     while (true) yield this.take();
   }
 
-  #planOf(epoch: number): BatchPlan {
-    return shuffledPlan(this.pairs, this.#limits, { seed: this.#seed, epoch, lengthNoise: this.#lengthNoise });
+  #planOf(pairs: EncodedPairs, epoch: number): BatchPlan {
+    return shuffledPlan(pairs, this.#limits, { seed: this.#seed, epoch, lengthNoise: this.#lengthNoise });
   }
 }
 

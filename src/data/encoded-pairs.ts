@@ -1,13 +1,8 @@
 // A corpus as token ids in memory: what batches are cut from. Pairs that cannot be trained on are dropped here, and counted.
 import { DataError, mix32, silent, type Listener } from "../base/index.ts";
 import type { Corpus } from "./corpus.ts";
-import { GrowingInts, TokenRows } from "./token-rows.ts";
-
-/** What this room needs of a tokenizer: the part of `Tokenizer` that any list of ids with its special ids also has. */
-export interface Encoder {
-  encode(text: string): ArrayLike<number>;
-  readonly special: Readonly<Record<"pad" | "start" | "end", number>>;
-}
+import { Respelling, type BpeDropout } from "./respelling.ts";
+import { GrowingInts, RowsBuilder, type Encoder, type TokenRows } from "./token-rows.ts";
 
 export interface EncodePairsOptions {
   source: Encoder;
@@ -16,6 +11,8 @@ export interface EncodePairsOptions {
   maxSourceTokens?: number;
   /** Most tokens of a target, its END counted (START is not: it takes the place that END leaves in the decoder's input). */
   maxTargetTokens?: number;
+  /** Spells words anew in every epoch; see `EncodedPairs.inEpoch`. */
+  bpeDropout?: BpeDropout | undefined;
   /** Hears one warning with the figures where pairs were dropped, and the progress. */
   listener?: Listener;
 }
@@ -46,6 +43,7 @@ export interface EncodedPairsContents {
   targetPad: number;
   targetStart: number;
   report: EncodingReport;
+  respelling?: Respelling | undefined;
 }
 
 /** Pairs as ids: `source` = x…, END; `target` = y…, END. START and padding come in when a batch is made. */
@@ -60,28 +58,26 @@ export class EncodedPairs {
   readonly report: EncodingReport;
   readonly #files: readonly string[];
   readonly #fileOf: Int32Array;
+  readonly #contents: EncodedPairsContents;
   #fingerprint: string | undefined;
 
-  constructor({
-    source,
-    target,
-    lines,
-    files,
-    fileOf,
-    sourcePad,
-    targetPad,
-    targetStart,
-    report,
-  }: EncodedPairsContents) {
-    this.source = source;
-    this.target = target;
-    this.lines = lines;
-    this.sourcePad = sourcePad;
-    this.targetPad = targetPad;
-    this.targetStart = targetStart;
-    this.report = report;
-    this.#files = files;
-    this.#fileOf = fileOf;
+  constructor(contents: EncodedPairsContents) {
+    this.source = contents.source;
+    this.target = contents.target;
+    this.lines = contents.lines;
+    this.sourcePad = contents.sourcePad;
+    this.targetPad = contents.targetPad;
+    this.targetStart = contents.targetStart;
+    this.report = contents.report;
+    this.#files = contents.files;
+    this.#fileOf = contents.fileOf;
+    this.#contents = contents;
+  }
+
+  /** The same pairs as an epoch spells them: a pure function of the seed and the epoch. Without respelling always these. */
+  inEpoch(epoch: number): EncodedPairs {
+    const { respelling, ...rest } = this.#contents;
+    return respelling === undefined ? this : new EncodedPairs({ ...rest, ...respelling.inEpoch(epoch, this) });
   }
 
   get count(): number {
@@ -95,7 +91,9 @@ export class EncodedPairs {
 
   /** 64 bits that change with any token or length; a saved position is worth nothing on other data. */
   get fingerprint(): string {
+    const { respelling } = this.#contents;
     this.#fingerprint ??= hashOf([
+      ...(respelling === undefined ? [] : [new TextEncoder().encode(respelling.name)]),
       [this.sourcePad, this.targetPad, this.targetStart],
       this.source.offsets,
       this.source.tokens,
@@ -118,10 +116,18 @@ export class EncodedPairs {
  */
 export async function encodePairs(
   corpus: Corpus,
-  { source, target, maxSourceTokens = Infinity, maxTargetTokens = Infinity, listener = silent }: EncodePairsOptions,
+  {
+    source,
+    target,
+    maxSourceTokens = Infinity,
+    maxTargetTokens = Infinity,
+    bpeDropout,
+    listener = silent,
+  }: EncodePairsOptions,
 ): Promise<EncodedPairs> {
   const sourceRows = new RowsBuilder(source);
   const targetRows = new RowsBuilder(target);
+  const respelling = bpeDropout && new Respelling(bpeDropout, { source, target, maxSourceTokens, maxTargetTokens });
   const lines = new GrowingInts();
   const fileOf = new GrowingInts();
   const files: string[] = [];
@@ -148,6 +154,7 @@ export async function encodePairs(
     lines.push(record.line);
     if (files.at(-1) !== record.file) files.push(record.file);
     fileOf.push(files.length - 1);
+    respelling?.add(record);
   }
 
   const report: EncodingReport = { read, kept: lines.length, empty: empty.figures, overlong: overlong.figures };
@@ -157,6 +164,7 @@ export async function encodePairs(
   return new EncodedPairs({
     source: sourceRows.rows(),
     target: targetRows.rows(),
+    respelling,
     lines: lines.toArray(),
     files,
     fileOf: fileOf.toArray(),
@@ -188,32 +196,6 @@ class DropCount {
 
   get figures(): Dropped {
     return { count: this.#count, first: this.#first };
-  }
-}
-
-class RowsBuilder {
-  readonly #tokens = new GrowingInts();
-  readonly #offsets = new GrowingInts();
-  readonly #end: number;
-
-  constructor({ special }: Encoder) {
-    this.#end = special.end;
-    this.#offsets.push(0);
-  }
-
-  add(ids: ArrayLike<number>): void {
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      // A typed array would take NaN or 1.5 in silence and store another token.
-      if ((id | 0) !== id || id < 0) throw new RangeError(`encodePairs: the encoder gave ${id}, which is no token id`);
-    }
-    this.#tokens.append(ids);
-    this.#tokens.push(this.#end);
-    this.#offsets.push(this.#tokens.length);
-  }
-
-  rows(): TokenRows {
-    return new TokenRows(this.#tokens.toArray(), new Uint32Array(this.#offsets.toArray()));
   }
 }
 

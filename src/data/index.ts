@@ -8,9 +8,9 @@ export {
   type Dropped,
   type EncodedPairsContents,
   type EncodePairsOptions,
-  type Encoder,
   type EncodingReport,
 } from "./encoded-pairs.ts";
 export { readLines, type ReadLinesOptions } from "./lines.ts";
 export { pairBatch, type PairBatch } from "./pair-batch.ts";
-export { TokenRows } from "./token-rows.ts";
+export type { BpeDropout, Respelling } from "./respelling.ts";
+export { TokenRows, type Encoder } from "./token-rows.ts";

@@ -1,5 +1,5 @@
 // Rows of token ids of any length, end to end in one array.
-import { DataError } from "../base/index.ts";
+import { DataError, type RandomStream } from "../base/index.ts";
 
 /** Row i is tokens[offsets[i] … offsets[i + 1]]. */
 export class TokenRows {
@@ -25,6 +25,12 @@ export class TokenRows {
   row(i: number): Int32Array {
     return this.tokens.subarray(this.offsets[i], this.offsets[i + 1]);
   }
+}
+
+/** What this room needs of a tokenizer: the part of `Tokenizer` that any list of ids with its special ids also has. */
+export interface Encoder {
+  encode(text: string, options?: { dropout?: number; random?: RandomStream }): ArrayLike<number>;
+  readonly special: Readonly<Record<"pad" | "start" | "end", number>>;
 }
 
 /** Collects 32-bit numbers without knowing how many will come; memory at most doubles. */
@@ -65,3 +71,30 @@ export class GrowingInts {
 
 /** 8 GiB of ids a side; more would not fit the 32-bit places that some runtimes give a typed array. */
 const maxTokens = 2 ** 31 - 1;
+
+/** Collects rows from an encoder, END after each. */
+export class RowsBuilder {
+  readonly #tokens = new GrowingInts();
+  readonly #offsets = new GrowingInts();
+  readonly #end: number;
+
+  constructor({ special }: Encoder) {
+    this.#end = special.end;
+    this.#offsets.push(0);
+  }
+
+  add(ids: ArrayLike<number>): void {
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      // A typed array would take NaN or 1.5 in silence and store another token.
+      if ((id | 0) !== id || id < 0) throw new RangeError(`encodePairs: the encoder gave ${id}, which is no token id`);
+    }
+    this.#tokens.append(ids);
+    this.#tokens.push(this.#end);
+    this.#offsets.push(this.#tokens.length);
+  }
+
+  rows(): TokenRows {
+    return new TokenRows(this.#tokens.toArray(), new Uint32Array(this.#offsets.toArray()));
+  }
+}

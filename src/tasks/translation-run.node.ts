@@ -130,12 +130,7 @@ export async function trainTranslation(
   { directory, warmStartFrom, stop, listener = silent, session: given = {} }: TranslationRunOptions,
 ): Promise<{ translation: FolderTranslation; result: TrainingResult }> {
   const { training } = config;
-  const { dropout = 0 } = config.tokenizer as { dropout?: number };
-  if (dropout > 0)
-    throw new ConfigError(
-      "tokenizer.dropout",
-      "training encodes its pairs once and cannot vary merges yet. Leave it out",
-    );
+  const { dropout: bpeDropout = 0 } = config.tokenizer as { dropout?: number };
   const session = { ...(training.threads !== undefined && { threads: training.threads }), ...given };
   await mkdir(directory, { recursive: true });
   await rememberConfig(config, directory);
@@ -152,6 +147,7 @@ export async function trainTranslation(
     ...(validation && { validation }),
     ...(stop && { stop }),
     ...(warmStartFrom !== undefined && { warmStartFrom }),
+    bpeDropout,
     tokenize: config.scoring.tokenize,
     directory,
   });

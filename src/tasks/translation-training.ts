@@ -46,6 +46,8 @@ export interface LearningOptions {
   clip?: number;
   /** Share of the target's probability spread over the vocabulary. */
   labelSmoothing?: number;
+  /** Chance to leave out a merge of a BPE tokenizer when a pair is spelt, anew each epoch; validation is spelt plainly. */
+  bpeDropout?: number;
   /** Of parameters, order of batches and dropout: same seed, same run. */
   seed?: number;
   /** Steps between validations, each with a checkpoint. */
@@ -107,6 +109,7 @@ export async function learnTranslation({
   weightDecay = 0,
   clip,
   labelSmoothing = 0,
+  bpeDropout = 0,
   seed = 1,
   validateEvery = 1000,
   patience,
@@ -118,7 +121,13 @@ export async function learnTranslation({
   stop,
   listener = silent,
 }: LearnTranslationOptions): Promise<{ weights: Weights; result: TrainingResult }> {
-  const pairs = await encodePairs(corpus, { ...tokenizer, maxSourceTokens, maxTargetTokens, listener });
+  const pairs = await encodePairs(corpus, {
+    ...tokenizer,
+    maxSourceTokens,
+    maxTargetTokens,
+    ...(bpeDropout > 0 && { bpeDropout: { rate: bpeDropout, seed } }),
+    listener,
+  });
   const parameters = namedParameters(model);
   const learner = await ModelLearner.create({
     parameters,
