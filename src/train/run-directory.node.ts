@@ -17,6 +17,7 @@ import {
 import { currentEnvironment, environmentChanges, type Environment } from "./environment.node.ts";
 import type { MetricsLine, RunRecorder, SaveOptions } from "./loop.ts";
 import { MetricsLog } from "./metrics-log.node.ts";
+import { RunLock } from "./run-lock.node.ts";
 import { initialState, type TrainingState } from "./training-state.ts";
 
 export interface RunDirectoryOptions {
@@ -44,6 +45,7 @@ export interface RunDirectoryOptions {
  */
 export class RunDirectory implements RunRecorder, Disposable {
   readonly path: string;
+  readonly #lock: RunLock;
   readonly #memory: CheckpointMemory;
   readonly #environment: Environment;
   readonly #keep: number;
@@ -55,26 +57,41 @@ export class RunDirectory implements RunRecorder, Disposable {
   #interim: number | undefined;
 
   /**
-   * Throws FormatError for checkpoints that do not fit the memory, or of which none can be read; ConfigError for another seed.
+   * Throws FormatError for checkpoints that do not fit the memory, or of which none can be read; ConfigError for another seed,
+   * and where another process is training in the folder.
    * Warns of damaged checkpoints, and where versions, threads or processor are no longer the same.
    */
-  static async open({
-    path,
-    memory,
-    seed,
-    environment = currentEnvironment(),
-    listener = silent,
-    ...options
-  }: RunDirectoryOptions): Promise<RunDirectory> {
-    const { keepCheckpoints = 3, averageCheckpoints = 0 } = options;
+  static async open(options: RunDirectoryOptions): Promise<RunDirectory> {
+    const { path, keepCheckpoints = 3, averageCheckpoints = 0 } = options;
     if (!(Number.isInteger(keepCheckpoints) && keepCheckpoints > 0)) {
       throw new ConfigError("keepCheckpoints", `must be a whole number above 0 (got ${keepCheckpoints}).`);
     }
     if (!(Number.isInteger(averageCheckpoints) && averageCheckpoints >= 0)) {
       throw new ConfigError("averageCheckpoints", `must be a whole number, at least 0 (got ${averageCheckpoints}).`);
     }
+    await mkdir(join(path, "checkpoints"), { recursive: true });
+    const lock = new RunLock(path);
+    try {
+      return await RunDirectory.#resume(options, lock);
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  static async #resume(
+    {
+      path,
+      memory,
+      seed,
+      environment = currentEnvironment(),
+      keepCheckpoints = 3,
+      averageCheckpoints = 0,
+      listener = silent,
+    }: RunDirectoryOptions,
+    lock: RunLock,
+  ): Promise<RunDirectory> {
     const folder = join(path, "checkpoints");
-    await mkdir(folder, { recursive: true });
     const checkpoint = await latestCheckpoint(folder, { listener, setDamagedAside: true });
     if (checkpoint !== undefined) {
       if (checkpoint.state.seed !== seed) {
@@ -96,6 +113,7 @@ export class RunDirectory implements RunRecorder, Disposable {
     const keep = Math.max(keepCheckpoints, averageCheckpoints);
     return new RunDirectory({
       path,
+      lock,
       memory,
       environment,
       state,
@@ -105,8 +123,9 @@ export class RunDirectory implements RunRecorder, Disposable {
     });
   }
 
-  private constructor({ path, memory, environment, state, keep, averaged, interim }: OpenRun) {
+  private constructor({ path, lock, memory, environment, state, keep, averaged, interim }: OpenRun) {
     this.path = path;
+    this.#lock = lock;
     this.#memory = memory;
     this.#environment = environment;
     this.#keep = keep;
@@ -167,11 +186,13 @@ export class RunDirectory implements RunRecorder, Disposable {
   [Symbol.dispose](): void {
     this.#metrics[Symbol.dispose]();
     this.#tensorboard?.close();
+    this.#lock[Symbol.dispose]();
   }
 }
 
 interface OpenRun {
   path: string;
+  lock: RunLock;
   memory: CheckpointMemory;
   environment: Environment;
   state: TrainingState;
