@@ -1,13 +1,7 @@
 import type { Tensor } from "../tensor/index.ts";
-import {
-  Module,
-  type FeedForward,
-  type KeyValue,
-  type MultiHeadAttention,
-  type Norm,
-  type Residual,
-} from "../nn/index.ts";
+import { Module, type FeedForward, type KeyValue, type MultiHeadAttention, type Residual } from "../nn/index.ts";
 import type { LayerParts } from "./encoder.ts";
+import { Stack } from "./stack.ts";
 
 /** Attention to the output so far, given the queries' input: teacher forcing sees all positions, decoding one and a cache. */
 export type SelfAttend = (attention: MultiHeadAttention, x: Tensor) => { output: Tensor; weights: Tensor };
@@ -68,30 +62,18 @@ export interface DecoderTrace {
   readonly crossAttention: readonly Tensor[];
 }
 
-export class Decoder extends Module {
-  readonly layers: readonly DecoderLayer[];
-  /** After the last layer; pre-norm stacks need one. */
-  readonly finalNorm: Norm | undefined;
-
-  constructor({ layers, parts, finalNorm }: { layers: number; parts: LayerParts; finalNorm?: Norm | undefined }) {
-    super();
-    this.layers = Array.from({ length: layers }, () => new DecoderLayer(parts));
-    this.finalNorm = finalNorm;
-  }
-
+export class Decoder extends Stack<DecoderLayer> {
   /** Runs the stack; `attend` says for each layer what its queries look at. */
   forward(x: Tensor, attend: (layer: number) => { self: SelfAttend; cross: CrossAttend }): DecoderTrace {
-    const hidden = [x];
     const selfAttention: Tensor[] = [];
     const crossAttention: Tensor[] = [];
-    for (const [i, layer] of this.layers.entries()) {
-      const { self, cross } = attend(i);
-      const { output, selfWeights, crossWeights } = layer.forward(hidden.at(-1)!, self, cross);
-      hidden.push(output);
+    const hidden = this.climb(x, (layer, below, index) => {
+      const { self, cross } = attend(index);
+      const { output, selfWeights, crossWeights } = layer.forward(below, self, cross);
       selfAttention.push(selfWeights);
       crossAttention.push(crossWeights);
-    }
-    if (this.finalNorm !== undefined) hidden.push(this.finalNorm.forward(hidden.pop()!));
+      return output;
+    });
     return { output: hidden.at(-1)!, hidden, selfAttention, crossAttention };
   }
 

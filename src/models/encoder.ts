@@ -1,5 +1,6 @@
 import type { Tensor } from "../tensor/index.ts";
-import { Module, type FeedForward, type MultiHeadAttention, type Norm, type Residual } from "../nn/index.ts";
+import { Module, type FeedForward, type MultiHeadAttention, type Residual } from "../nn/index.ts";
+import { Stack } from "./stack.ts";
 
 /** The parts one layer is put together from; a variant is another part. */
 export interface LayerParts {
@@ -47,27 +48,15 @@ export interface EncoderTrace {
   readonly selfAttention: readonly Tensor[];
 }
 
-export class Encoder extends Module {
-  readonly layers: readonly EncoderLayer[];
-  /** After the last layer; pre-norm stacks need one. */
-  readonly finalNorm: Norm | undefined;
-
-  constructor({ layers, parts, finalNorm }: { layers: number; parts: LayerParts; finalNorm?: Norm | undefined }) {
-    super();
-    this.layers = Array.from({ length: layers }, () => new EncoderLayer(parts));
-    this.finalNorm = finalNorm;
-  }
-
+export class Encoder extends Stack<EncoderLayer> {
   /** x [batch, sourceTime, dModel]; `bias` hides padding from every query. */
   forward(x: Tensor, bias: Tensor): EncoderTrace {
-    const hidden = [x];
     const selfAttention: Tensor[] = [];
-    for (const layer of this.layers) {
-      const { output, weights } = layer.forward(hidden.at(-1)!, bias);
-      hidden.push(output);
+    const hidden = this.climb(x, (layer, below) => {
+      const { output, weights } = layer.forward(below, bias);
       selfAttention.push(weights);
-    }
-    if (this.finalNorm !== undefined) hidden.push(this.finalNorm.forward(hidden.pop()!));
+      return output;
+    });
     return { memory: hidden.at(-1)!, hidden, selfAttention };
   }
 }

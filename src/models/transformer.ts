@@ -25,8 +25,8 @@ import {
   type PositionTable,
 } from "../nn/index.ts";
 import { affine, cast, mul, range, reshape, type Dim, type Tensor } from "../tensor/index.ts";
-import { Decoder, type DecoderTrace } from "./decoder.ts";
-import { Encoder, type EncoderTrace, type LayerParts } from "./encoder.ts";
+import { Decoder, DecoderLayer, type DecoderTrace } from "./decoder.ts";
+import { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
 
 /** One value for both stacks, or one each. */
 export type PerStack<T> = T | { readonly encoder: T; readonly decoder: T };
@@ -183,13 +183,13 @@ export class Transformer extends Module {
     this.source = input(sourceTable);
     this.encoder = new Encoder({
       layers: perStack(this.options.layers).encoder,
-      parts: this.#parts("encoder"),
+      layer: () => new EncoderLayer(this.#parts("encoder")),
       finalNorm: this.#finalNorm(),
     });
     this.target = input(targetTable);
     this.decoder = new Decoder({
       layers: perStack(this.options.layers).decoder,
-      parts: this.#parts("decoder"),
+      layer: () => new DecoderLayer(this.#parts("decoder")),
       finalNorm: this.#finalNorm(),
     });
     this.output = tying === "none" ? embedding(target) : targetTable;

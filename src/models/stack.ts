@@ -1,0 +1,30 @@
+import { Module, type Norm } from "../nn/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+
+export interface StackOptions<Layer extends Module> {
+  layers: number;
+  /** Makes one layer. */
+  layer: () => Layer;
+  /** After the last layer; pre-norm stacks need one. */
+  finalNorm?: Norm | undefined;
+}
+
+/** Layers one upon the other, and a norm on top where there is one: what encoder and decoder have in common. */
+export abstract class Stack<Layer extends Module> extends Module {
+  readonly layers: readonly Layer[];
+  readonly finalNorm: Norm | undefined;
+
+  constructor({ layers, layer, finalNorm }: StackOptions<Layer>) {
+    super();
+    this.layers = Array.from({ length: layers }, layer);
+    this.finalNorm = finalNorm;
+  }
+
+  /** What stands before the first layer and after each; the last one after the final norm. */
+  protected climb(x: Tensor, through: (layer: Layer, x: Tensor, index: number) => Tensor): Tensor[] {
+    const hidden = [x];
+    for (const [index, layer] of this.layers.entries()) hidden.push(through(layer, hidden.at(-1)!, index));
+    if (this.finalNorm !== undefined) hidden.push(this.finalNorm.forward(hidden.pop()!));
+    return hidden;
+  }
+}
