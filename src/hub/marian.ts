@@ -1,28 +1,47 @@
 import type { HostTensor } from "../base/index.ts";
+import type { TransformerOptions } from "../models/index.ts";
 import { sinusoidalTable } from "../nn/index.ts";
 import { bartLikeDuplicates, bartLikeOptions, bartLikeWeight } from "./bart-like.ts";
 import { insistOn, numberOf, type HubConfig, type HubFamily } from "./family.ts";
 
-/** Marian: the OPUS-MT translators. Sinusoidal positions, which need not be in the file; decoding starts from the padding token. */
+/**
+ * Marian: the OPUS-MT translators. Sinusoidal positions, which need not be in the file; decoding starts from the padding token.
+ * One vocabulary for both languages, or one each where `share_encoder_decoder_embeddings` is false.
+ */
 export const marian: HubFamily = {
   modelType: "marian",
   options: (config) => {
     insistOn(config, {
-      share_encoder_decoder_embeddings: true,
-      decoder_vocab_size: config.vocab_size,
       normalize_embedding: false,
       static_position_embeddings: true,
+      ...(isShared(config) && { decoder_vocab_size: config.vocab_size }),
     });
-    return { ...bartLikeOptions(config), positions: "sinusoidal-halves" };
+    const options: TransformerOptions = { ...bartLikeOptions(config), positions: "sinusoidal-halves" };
+    if (isShared(config)) return options;
+    const vocabularySize = { source: numberOf(config, "vocab_size"), target: numberOf(config, "decoder_vocab_size") };
+    return { ...options, vocabularySize, tying: "two-way" };
   },
-  weights: () => bartLikeWeight,
+  weights: (config) => (ours) => {
+    const own = isShared(config) ? undefined : ownTables[ours];
+    return own === undefined ? bartLikeWeight(ours) : { name: own };
+  },
   duplicates: (config) =>
     new Map([
-      ...bartLikeDuplicates,
+      ...(isShared(config) ? bartLikeDuplicates : [["lm_head.weight", { of: targetTable }] as const]),
       ["model.encoder.embed_positions.weight", { values: () => positions(config) }],
       ["model.decoder.embed_positions.weight", { values: () => positions(config) }],
     ]),
 };
+
+const targetTable = "model.decoder.embed_tokens.weight";
+
+/** Where the tables of two vocabularies are stored. */
+const ownTables: Readonly<Record<string, string>> = {
+  "source.embedding.table": "model.encoder.embed_tokens.weight",
+  "target.embedding.table": targetTable,
+};
+
+const isShared = (config: HubConfig): boolean => config.share_encoder_decoder_embeddings !== false;
 
 function positions(config: HubConfig): HostTensor<"float32"> {
   const [maxPositions, dModel] = [numberOf(config, "max_position_embeddings"), numberOf(config, "d_model")];

@@ -180,3 +180,35 @@ for (const [name, folder] of Object.entries(referenceFolders)) {
     },
   );
 }
+
+test("Marian with a vocabulary a language: the reference's logits, its target vocabulary turned around and made longer", async () => {
+  const reference = await readReference(referenceFolders.marian!);
+  const loaded = await loadHuggingFace(referenceFolders.marian!);
+  const tensors = new Map<string, HostTensor>(toHub(loaded));
+  const shared = tensors.get("model.shared.weight")!;
+  const [size, width] = shared.dims as readonly [number, number];
+  const longer = size + 5;
+  const turned = ({ data }: HostTensor, columns: number): Float32Array => {
+    const rows = new Float32Array(longer * columns).fill(0.25);
+    for (let id = 0; id < size; id++)
+      rows.set((data as Float32Array).subarray(id * columns, (id + 1) * columns), (longer - 1 - id) * columns);
+    return rows;
+  };
+  tensors.delete("model.shared.weight");
+  tensors.set("model.encoder.embed_tokens.weight", shared);
+  tensors.set("model.decoder.embed_tokens.weight", hostTensor("float32", [longer, width], turned(shared, width)));
+  tensors.set("final_logits_bias", hostTensor("float32", [1, longer], turned(tensors.get("final_logits_bias")!, 1)));
+  const config = { ...loaded.config, share_encoder_decoder_embeddings: false, decoder_vocab_size: longer };
+  const { model, weights } = fromHub(config, tensors);
+  await using run = await compile(tracedProgram(model), session);
+  const { input_ids, decoder_input_ids } = reference.inputs;
+  const results = await run.run({
+    ...Object.fromEntries(weights),
+    sourceIds: idTensor(input_ids),
+    targetIds: idTensor(decoder_input_ids.map((row) => row.map((id) => longer - 1 - id))),
+  });
+  const got = results["out.logits"]!.data as Float32Array;
+  const expected = reference.tensors.get("out.logits")!.data as Float32Array;
+  const back = expected.map((_, i) => got[Math.floor(i / size) * longer + longer - 1 - (i % size)]!);
+  expectClose(back, expected, { within: 1e-4, what: "logits" });
+});
