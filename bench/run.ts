@@ -1,18 +1,21 @@
 // npm run bench -- training|decoding [--json] [--rounds N] [--case NAME] [--threads N]: Heddle, PyTorch and the floor in turn.
+// npm run bench -- memory [--json] [--threads N]: whether a long training creeps.
 import { parseArgs } from "node:util";
 import { benchmarks, tokensPerCall, type Benchmark } from "./cases.ts";
 import { Floor } from "./floor.ts";
 import { decodingCase, trainingCase } from "./heddle.ts";
 import { findPyTorch, Opponent } from "./opponent.ts";
 import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
+import { measureMemory } from "./memory.ts";
 import { jsonLine, table, type CaseResult } from "./report.ts";
 import { interleave, summarize, type Side } from "./rounds.ts";
 
-const USAGE = "npm run bench -- training|decoding [--json] [--rounds N] [--case NAME] [--threads N]";
+const USAGE = "npm run bench -- training|decoding|memory [--json] [--rounds N] [--case NAME] [--threads N]";
 
 class UsageError extends Error {}
 
 interface Request {
+  /** None: memory is asked for. */
   readonly cases: readonly Benchmark[];
   readonly json: boolean;
   readonly rounds: number;
@@ -32,10 +35,12 @@ function readArguments(words: readonly string[]): Request {
   });
   const [kind, ...rest] = positionals;
   const ofKind = benchmarks.filter((benchmark) => benchmark.kind === kind);
-  if (ofKind.length === 0 || rest.length > 0)
-    throw new UsageError(`"training" or "decoding" is wanted, got "${positionals.join(" ")}"`);
+  const isMemory = kind === "memory";
+  if ((ofKind.length === 0 && !isMemory) || rest.length > 0)
+    throw new UsageError(`"training", "decoding" or "memory" is wanted, got "${positionals.join(" ")}"`);
+  if (isMemory && values.case !== undefined) throw new UsageError("--case: memory has one case only");
   const cases = values.case === undefined ? ofKind : ofKind.filter(({ name }) => name === values.case);
-  if (cases.length === 0)
+  if (cases.length === 0 && !isMemory)
     throw new UsageError(`--case: no "${values.case}" among ${ofKind.map(({ name }) => name).join(", ")}`);
   const atLeastOne = (option: "rounds" | "threads"): number => {
     const count = Number(values[option]);
@@ -121,8 +126,21 @@ async function measure(
   }
 }
 
+async function memory({ json, threads }: Request): Promise<void> {
+  const onProgress = (step: number, mebibytes: number): void =>
+    console.error(`step ${step}  ${mebibytes.toFixed(1)} MiB`);
+  const result = await measureMemory({ steps: 5000, window: 500, threads, onProgress });
+  const { firstPeak, lastPeak, ratio, window } = result;
+  if (json) console.log(JSON.stringify(result));
+  else
+    console.log(
+      `peak of the first ${window} steps ${firstPeak.toFixed(1)} MiB, of the last ${lastPeak.toFixed(1)} MiB: × ${ratio.toFixed(3)}`,
+    );
+}
+
 async function main(): Promise<void> {
   const request = readArguments(process.argv.slice(2));
+  if (request.cases.length === 0) return memory(request);
   const python = findPyTorch();
   if (python === undefined) {
     console.error(
