@@ -23,8 +23,11 @@ export class ProgressLine {
   readonly listener: Listener = (event) => this.#show(event);
   readonly #stream: Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">;
   readonly #now: () => number;
-  /** The running task: where and when it was first seen, for the time left; a resumed run does not start at 0. */
-  #task: { name: string; startMs: number; startDone: number } | undefined;
+  /** The task on the line. */
+  #task: string | undefined;
+  /** Where and when each task was first seen, for the time left: a resumed run does not start at 0, and a validation that comes
+   * between takes its time from the training. */
+  readonly #starts = new Map<string, { readonly ms: number; readonly done: number }>();
   #shownMs = -Infinity;
   #drawn = "";
 
@@ -47,11 +50,12 @@ export class ProgressLine {
       return;
     }
     const now = this.#now();
-    const isNew = this.#task?.name !== event.task;
-    if (isNew) {
-      this.end();
-      this.#task = { name: event.task, startMs: now, startDone: event.done };
-    }
+    const isNew = this.#task !== event.task;
+    if (isNew) this.end();
+    this.#task = event.task;
+    const start = this.#starts.get(event.task);
+    // A task that has gone back has begun again.
+    if (start === undefined || event.done <= start.done) this.#starts.set(event.task, { ms: now, done: event.done });
     const isLast = event.done === event.total;
     const intervalMs = this.#stream.isTTY ? redrawMs : plainLineMs;
     if (!isNew && !isLast && now - this.#shownMs < intervalMs) return;
@@ -62,7 +66,10 @@ export class ProgressLine {
       this.#drawn = `\r${this.#line(event, now)}\x1b[K`;
       this.#stream.write(this.#drawn);
     }
-    if (isLast) this.end();
+    if (isLast) {
+      this.#starts.delete(event.task);
+      this.end();
+    }
   }
 
   /** The line for a terminal, cut to its width: a longer one would wrap, and each redraw would leave a row behind. */
@@ -77,11 +84,11 @@ export class ProgressLine {
   #parts({ task, done, total, figures = {} }: ProgressEvent, now: number): string[] {
     const parts = [task, total === undefined ? String(done) : `${done}/${total}`];
     for (const [name, value] of Object.entries(figures)) parts.push(`${label(name)} ${figure(value)}`);
-    const { startMs, startDone } = this.#task ?? { startMs: now, startDone: done };
-    if (total !== undefined && done > startDone && done < total) {
-      parts.push(`${duration(((now - startMs) / (done - startDone)) * (total - done))} left`);
+    const start = this.#starts.get(task)!;
+    if (total !== undefined && done > start.done && done < total) {
+      parts.push(`${duration(((now - start.ms) / (done - start.done)) * (total - done))} left`);
     } else if (done === total) {
-      parts.push(`in ${duration(now - startMs)}`);
+      parts.push(`in ${duration(now - start.ms)}`);
     }
     return parts;
   }

@@ -33,6 +33,26 @@ describe("in a log file", () => {
     expect(text().split("\n")[1]).toBe("training  60/100  0:40 left");
   });
 
+  test("a validation between two steps takes its time from the training, and begins anew each time", () => {
+    const { progress, step, text } = screen({ isTTY: false });
+    const validate = (): void => progress.listener({ type: "progress", task: "validating", done: 0, total: 10 });
+    step(0, 0);
+    step(20_000, 50);
+    validate();
+    step(30_000, 60);
+    validate();
+    step(50_000, 100);
+    expect(text().split("\n")).toEqual([
+      "training  0/100",
+      "training  50/100  0:20 left",
+      "validating  0/10",
+      "training  60/100  0:20 left",
+      "validating  0/10",
+      "training  100/100  in 0:50",
+      "",
+    ]);
+  });
+
   test("names become words and large figures are shortened", () => {
     const { step, text } = screen({ isTTY: false });
     step(0, 0, { tokensPerSecond: 10_734.2, learningRate: 0.00051, BLEU: 41.02 });
