@@ -95,9 +95,13 @@ function modelOf({ vocabulary, ...sizes }: ModelSizes, dropout: number): Transfo
   });
 }
 
-/** Ids without padding. */
-function randomIds(rows: number, time: number, vocabulary: number): HostTensor<"int32"> {
-  const random = new RandomStream(randomKey(1, rows, time));
+/** Ids [rows, time] without padding. */
+export function randomIds(
+  rows: number,
+  time: number,
+  vocabulary: number,
+  random: RandomStream = new RandomStream(randomKey(1, rows, time)),
+): HostTensor<"int32"> {
   return hostTensor(
     "int32",
     [rows, time],

@@ -1,8 +1,9 @@
 // Whether a long training creeps: peak memory of the first and of the last steps, over batches of ever other shapes.
-import { hostTensor, randomKey, RandomStream, type HostTensor } from "../src/base/index.ts";
+import { hostTensor, randomKey, RandomStream } from "../src/base/index.ts";
 import { teacherForcing, Transformer } from "../src/models/index.ts";
 import { initialize, namedParameters } from "../src/nn/index.ts";
 import { adam, ModelLearner } from "../src/train/index.ts";
+import { randomIds } from "./heddle.ts";
 
 export interface MemoryResult {
   readonly case: "memory";
@@ -54,8 +55,8 @@ export async function measureMemory({
       const batch = 1 + random.integer(Math.floor(batchTokens / Math.max(sourceTime, targetTime + 1)));
       shapes.add(`${batch} ${sourceTime} ${targetTime}`);
       const feeds = {
-        sourceIds: randomIds(random, batch, sourceTime),
-        targetIds: randomIds(random, batch, targetTime + 1),
+        sourceIds: randomIds(batch, sourceTime, vocabulary, random),
+        targetIds: randomIds(batch, targetTime + 1, vocabulary, random),
         tokenWeight: hostTensor("float32", [], [1 / (batch * targetTime)]),
       };
       await learner.accumulate(feeds, { step, microBatch: 0 });
@@ -70,12 +71,4 @@ export async function measureMemory({
   }
   const { first, last } = peaks;
   return { case: "memory", steps, window, shapes: shapes.size, firstPeak: first, lastPeak: last, ratio: last / first };
-}
-
-function randomIds(random: RandomStream, rows: number, time: number): HostTensor<"int32"> {
-  return hostTensor(
-    "int32",
-    [rows, time],
-    Int32Array.from({ length: rows * time }, () => 4 + random.integer(vocabulary - 4)),
-  );
 }

@@ -5,8 +5,8 @@ import { benchmarks, tokensPerCall, type Benchmark } from "./cases.ts";
 import { Floor } from "./floor.ts";
 import { decodingCase, trainingCase } from "./heddle.ts";
 import { findPyTorch, Opponent } from "./opponent.ts";
-import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
 import { measureMemory } from "./memory.ts";
+import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
 import { jsonLine, table, type CaseResult } from "./report.ts";
 import { interleave, summarize, type Side } from "./rounds.ts";
 
@@ -15,8 +15,7 @@ const USAGE = "npm run bench -- training|decoding|memory [--json] [--rounds N] [
 class UsageError extends Error {}
 
 interface Request {
-  /** None: memory is asked for. */
-  readonly cases: readonly Benchmark[];
+  readonly cases: readonly Benchmark[] | "memory";
   readonly json: boolean;
   readonly rounds: number;
   readonly threads: number;
@@ -28,27 +27,39 @@ function readArguments(words: readonly string[]): Request {
     allowPositionals: true,
     options: {
       json: { type: "boolean", default: false },
-      rounds: { type: "string", default: "5" },
-      threads: { type: "string", default: "2" },
+      rounds: { type: "string" },
+      threads: { type: "string" },
       case: { type: "string" },
     },
   });
-  const [kind, ...rest] = positionals;
-  const ofKind = benchmarks.filter((benchmark) => benchmark.kind === kind);
-  const isMemory = kind === "memory";
-  if ((ofKind.length === 0 && !isMemory) || rest.length > 0)
-    throw new UsageError(`"training", "decoding" or "memory" is wanted, got "${positionals.join(" ")}"`);
-  if (isMemory && values.case !== undefined) throw new UsageError("--case: memory has one case only");
-  const cases = values.case === undefined ? ofKind : ofKind.filter(({ name }) => name === values.case);
-  if (cases.length === 0 && !isMemory)
-    throw new UsageError(`--case: no "${values.case}" among ${ofKind.map(({ name }) => name).join(", ")}`);
-  const atLeastOne = (option: "rounds" | "threads"): number => {
-    const count = Number(values[option]);
+  const wholeFrom1 = (option: "rounds" | "threads", ifNotSaid: number): number => {
+    const count = Number(values[option] ?? ifNotSaid);
     if (!Number.isInteger(count) || count < 1)
       throw new UsageError(`--${option}: a whole number from 1 is wanted, got "${values[option]}"`);
     return count;
   };
-  return { cases, json: values.json, rounds: atLeastOne("rounds"), threads: atLeastOne("threads") };
+  return {
+    cases: casesOf(positionals, values),
+    json: values.json,
+    rounds: wholeFrom1("rounds", 5),
+    threads: wholeFrom1("threads", 2),
+  };
+}
+
+function casesOf(positionals: readonly string[], options: { case?: string; rounds?: string }): Request["cases"] {
+  const [kind, ...rest] = positionals;
+  const ofKind = benchmarks.filter((benchmark) => benchmark.kind === kind);
+  if ((ofKind.length === 0 && kind !== "memory") || rest.length > 0)
+    throw new UsageError(`"training", "decoding" or "memory" is wanted, got "${positionals.join(" ")}"`);
+  if (kind === "memory") {
+    const [needless] = Object.keys(options).filter((option) => option === "case" || option === "rounds");
+    if (needless !== undefined) throw new UsageError(`--${needless} has no effect on memory, which is one case`);
+    return kind;
+  }
+  const cases = options.case === undefined ? ofKind : ofKind.filter(({ name }) => name === options.case);
+  if (cases.length === 0)
+    throw new UsageError(`--case: no "${options.case}" among ${ofKind.map(({ name }) => name).join(", ")}`);
+  return cases;
 }
 
 interface OurSide {
@@ -140,7 +151,8 @@ async function memory({ json, threads }: Request): Promise<void> {
 
 async function main(): Promise<void> {
   const request = readArguments(process.argv.slice(2));
-  if (request.cases.length === 0) return memory(request);
+  const { cases } = request;
+  if (cases === "memory") return memory(request);
   const python = findPyTorch();
   if (python === undefined) {
     console.error(
@@ -148,7 +160,7 @@ async function main(): Promise<void> {
     );
   }
   const results: CaseResult[] = [];
-  for (const benchmark of request.cases) {
+  for (const benchmark of cases) {
     const result = await measure(benchmark, python, request);
     results.push(result);
     if (request.json) console.log(jsonLine(result));

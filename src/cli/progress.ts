@@ -25,8 +25,10 @@ export class ProgressLine {
   readonly #now: () => number;
   /** The task on the line. */
   #task: string | undefined;
-  /** Where and when each task was first seen, for the time left: a resumed run does not start at 0, and a validation that comes
-   * between takes its time from the training. */
+  /**
+   * Where and when each task was first seen, for the time left: a resumed run does not start at 0, and a validation that comes
+   * between takes its time from the training.
+   */
   readonly #starts = new Map<string, { readonly ms: number; readonly done: number }>();
   #shownMs = -Infinity;
   #drawn = "";

@@ -56,8 +56,6 @@ export class EncodedPairs {
   readonly targetPad: number;
   readonly targetStart: number;
   readonly report: EncodingReport;
-  readonly #files: readonly string[];
-  readonly #fileOf: Int32Array;
   readonly #contents: EncodedPairsContents;
   #fingerprint: string | undefined;
 
@@ -69,8 +67,6 @@ export class EncodedPairs {
     this.targetPad = contents.targetPad;
     this.targetStart = contents.targetStart;
     this.report = contents.report;
-    this.#files = contents.files;
-    this.#fileOf = contents.fileOf;
     this.#contents = contents;
   }
 
@@ -86,7 +82,8 @@ export class EncodedPairs {
 
   /** File and line of pair i. */
   placeOf(i: number): { file: string; line: number } {
-    return { file: this.#files[this.#fileOf[i]!]!, line: this.lines[i]! };
+    const { files, fileOf } = this.#contents;
+    return { file: files[fileOf[i]!]!, line: this.lines[i]! };
   }
 
   /** 64 bits that change with any token or length; a saved position is worth nothing on other data. */

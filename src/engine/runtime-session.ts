@@ -1,7 +1,21 @@
 // What the Node and web builds of ONNX Runtime share: wrapping arrays, running, copying nothing that need not be copied.
 import type { InferenceSession, Tensor as RuntimeTensor, TensorConstructor } from "onnxruntime-common";
 import type { HostTensor } from "../base/index.ts";
-import type { Session } from "./session.ts";
+import type { Session, SessionOptions } from "./session.ts";
+
+/** What both builds are told alike. */
+export function sharedOptions({
+  memoryPattern = false,
+  arena = true,
+  optimization = "all",
+}: SessionOptions): InferenceSession.SessionOptions {
+  return {
+    enableMemPattern: memoryPattern,
+    enableCpuMemArena: arena,
+    graphOptimizationLevel: optimization,
+    logSeverityLevel: 3,
+  };
+}
 
 export class RuntimeSession implements Session {
   readonly #session: InferenceSession;

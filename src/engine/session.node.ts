@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { ConfigError } from "../base/index.ts";
 import { providerError } from "./errors.ts";
-import { RuntimeSession } from "./runtime-session.ts";
+import { RuntimeSession, sharedOptions } from "./runtime-session.ts";
 import type { Session, SessionOptions } from "./session.ts";
 
 export const runtimeVersion: string = ort.env.versions.node ?? "unknown";
@@ -20,16 +20,7 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 export async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const {
-    provider = "cpu",
-    threads = defaultThreads(),
-    memoryPattern = false,
-    arena = true,
-    optimization = "all",
-    spinning = true,
-    profilePrefix,
-    wasmFolder,
-  } = options;
+  const { provider = "cpu", threads = defaultThreads(), spinning = true, profilePrefix, wasmFolder } = options;
   if (wasmFolder !== undefined)
     throw new ConfigError("wasmFolder", "is for pages in a browser; Node's runtime is not WebAssembly. Leave it out.");
   try {
@@ -38,10 +29,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       // Said always: with it unset the runtime pins threads to the host's cores, which fails inside CPU sets.
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      enableMemPattern: memoryPattern,
-      enableCpuMemArena: arena,
-      graphOptimizationLevel: optimization,
-      logSeverityLevel: 3,
+      ...sharedOptions(options),
       // Idle threads stop turning when a run ends: those of one session would keep a core from the next.
       extra: { session: { intra_op: { allow_spinning: spinning ? "1" : "0" }, force_spinning_stop: "1" } },
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),

@@ -3,7 +3,7 @@ import * as ort from "onnxruntime-web";
 import { ConfigError } from "../base/index.ts";
 import { providerError } from "./errors.ts";
 import { Queue, queued } from "./queued-session.ts";
-import { RuntimeSession } from "./runtime-session.ts";
+import { RuntimeSession, sharedOptions } from "./runtime-session.ts";
 import type { Session, SessionOptions } from "./session.ts";
 
 export const runtimeVersion: string = ort.env.versions.web ?? "unknown";
@@ -54,16 +54,7 @@ function start(threads: number | undefined, wasmFolder: string | undefined): voi
 const device = new Queue();
 
 export async function createSession(model: Uint8Array, options: SessionOptions = {}): Promise<Session> {
-  const {
-    provider = "wasm",
-    threads,
-    memoryPattern = false,
-    arena = true,
-    optimization = "all",
-    spinning = true,
-    profilePrefix,
-    wasmFolder,
-  } = options;
+  const { provider = "wasm", threads, spinning = true, profilePrefix, wasmFolder } = options;
   if (profilePrefix !== undefined)
     throw new ConfigError("profilePrefix", "profiles are files, which a page cannot write. Profile in Node.");
   if (!spinning) throw new ConfigError("spinning", "a page's runtime cannot turn it off. Leave it out.");
@@ -78,10 +69,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
   try {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [provider],
-      enableMemPattern: memoryPattern,
-      enableCpuMemArena: arena,
-      graphOptimizationLevel: optimization,
-      logSeverityLevel: 3,
+      ...sharedOptions(options),
     });
     const running = new RuntimeSession(session, ort.Tensor, { fillsFetches: false });
     return provider === "webgpu" ? queued(running, device) : running;

@@ -1,5 +1,5 @@
 // Keys and values of the tokens written so far, laid out so that a step reads them where they lie.
-import { type HostTensor } from "../base/index.ts";
+import type { HostTensor } from "../base/index.ts";
 
 /** Finite, as in masks: a row of −∞ alone would give NaN. */
 const hidden = -1e9;
@@ -30,10 +30,6 @@ export class KeyValueCache {
     this.#heads = heads;
     this.#batch = batch;
     this.#arrays = heads.flatMap(() => [new Float32Array(0), new Float32Array(0)]);
-  }
-
-  get batch(): number {
-    return this.#batch;
   }
 
   get beams(): number {

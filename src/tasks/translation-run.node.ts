@@ -130,7 +130,6 @@ export async function trainTranslation(
   { directory, warmStartFrom, stop, listener = silent, session: given = {} }: TranslationRunOptions,
 ): Promise<{ translation: FolderTranslation; result: TrainingResult }> {
   const { training } = config;
-  const { dropout: bpeDropout = 0 } = config.tokenizer as { dropout?: number };
   const session = { ...(training.threads !== undefined && { threads: training.threads }), ...given };
   await mkdir(directory, { recursive: true });
   await rememberConfig(config, directory);
@@ -147,7 +146,7 @@ export async function trainTranslation(
     ...(validation && { validation }),
     ...(stop && { stop }),
     ...(warmStartFrom !== undefined && { warmStartFrom }),
-    bpeDropout,
+    ...("dropout" in config.tokenizer && { bpeDropout: config.tokenizer.dropout }),
     tokenize: config.scoring.tokenize,
     directory,
   });

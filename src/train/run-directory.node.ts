@@ -61,16 +61,22 @@ export class RunDirectory implements RunRecorder, Disposable {
    * and where another process is training in the folder.
    * Warns of damaged checkpoints, and where versions, threads or processor are no longer the same.
    */
-  static async open(options: RunDirectoryOptions): Promise<RunDirectory> {
-    const { path, keepCheckpoints = 3, averageCheckpoints = 0 } = options;
+  static async open({
+    environment = currentEnvironment(),
+    keepCheckpoints = 3,
+    averageCheckpoints = 0,
+    listener = silent,
+    ...required
+  }: RunDirectoryOptions): Promise<RunDirectory> {
+    const options = { ...required, environment, keepCheckpoints, averageCheckpoints, listener };
     if (!(Number.isInteger(keepCheckpoints) && keepCheckpoints > 0)) {
       throw new ConfigError("keepCheckpoints", `must be a whole number above 0 (got ${keepCheckpoints}).`);
     }
     if (!(Number.isInteger(averageCheckpoints) && averageCheckpoints >= 0)) {
       throw new ConfigError("averageCheckpoints", `must be a whole number, at least 0 (got ${averageCheckpoints}).`);
     }
-    await mkdir(join(path, "checkpoints"), { recursive: true });
-    const lock = new RunLock(path);
+    await mkdir(join(options.path, "checkpoints"), { recursive: true });
+    const lock = new RunLock(options.path);
     try {
       return await RunDirectory.#resume(options, lock);
     } catch (error) {
@@ -80,15 +86,7 @@ export class RunDirectory implements RunRecorder, Disposable {
   }
 
   static async #resume(
-    {
-      path,
-      memory,
-      seed,
-      environment = currentEnvironment(),
-      keepCheckpoints = 3,
-      averageCheckpoints = 0,
-      listener = silent,
-    }: RunDirectoryOptions,
+    { path, memory, seed, environment, keepCheckpoints, averageCheckpoints, listener }: Required<RunDirectoryOptions>,
     lock: RunLock,
   ): Promise<RunDirectory> {
     const folder = join(path, "checkpoints");
