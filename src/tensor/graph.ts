@@ -87,6 +87,8 @@ export interface Operation<A extends Attributes = Attributes> {
   gradient?(context: GradientContext<A>): readonly (Tensor | undefined)[];
   /** Its ONNX form: the names of the values it leaves, one an output. */
   onnx(emitter: Emitter, inputs: readonly string[], node: Node, attributes: A): string | readonly string[];
+  /** Inputs that only rewrites read: what is lowered does not depend on them. Absent: none. */
+  idle?(attributes: A): readonly number[];
   readonly samples: readonly Sample<A>[];
 }
 
@@ -170,8 +172,10 @@ export function constantValue(tensor: Tensor): HostTensor | undefined {
   return tensor.node.operation.name === "constant" ? (tensor.node.attributes.value as HostTensor) : undefined;
 }
 
-/** Nodes that the outputs depend on, each after its inputs. */
-export function topologicalOrder(outputs: readonly Tensor[]): Node[] {
+/**
+ * Nodes that the outputs depend on, each after its inputs; with `idle`, also those that they would depend on after a rewrite.
+ */
+export function topologicalOrder(outputs: readonly Tensor[], { idle = false }: { idle?: boolean } = {}): Node[] {
   const order: Node[] = [];
   const state = new Map<Node, "open" | "done">();
   // An explicit stack: traced training steps are thousands of nodes deep.
@@ -181,9 +185,10 @@ export function topologicalOrder(outputs: readonly Tensor[]): Node[] {
     const seen = state.get(node);
     if (seen === undefined) {
       state.set(node, "open");
+      const skipped = idle ? undefined : node.operation.idle?.(node.attributes);
       for (let i = node.inputs.length - 1; i >= 0; i--) {
         const next = node.inputs[i]!.node;
-        if (!state.has(next)) stack.push(next);
+        if (!state.has(next) && skipped?.includes(i) !== true) stack.push(next);
       }
     } else {
       stack.pop();

@@ -93,11 +93,14 @@ export {
 } from "./ops/indexing.ts";
 export { concat, expand, pad, reshape, slice, sum, sumTo, transpose, type ReduceOptions } from "./ops/layout.ts";
 export { layerNorm, layerNormPlain, logSoftmax, rmsNorm, softmax } from "./ops/normalization.ts";
+export { phase } from "./ops/phase.ts";
 export { averagePool, maxPool, type PoolOptions } from "./ops/pooling.ts";
 export { cumulativeSum, logSumExp, max, mean, min } from "./ops/reduction.ts";
 export { ceil, clip, floor, floorDiv, isFinite, mod, round } from "./ops/rounding.ts";
 export { customGradient, stopGradient } from "./ops/custom-gradient.ts";
 export { dropout, randomLabel } from "./ops/dropout.ts";
+export { layerDrop } from "./ops/layer-drop.ts";
+export { trueIndices } from "./ops/selection.ts";
 export {
   linearCrossEntropy,
   type LinearCrossEntropy,

@@ -1,7 +1,7 @@
 // Program → program: the same computation under a rule that replaces some of its nodes.
 import type { DType, HostTensor } from "../base/index.ts";
-import { apply, constant, input, type Node, type Tensor } from "./graph.ts";
-import { programNodes, type Program } from "./program.ts";
+import { apply, constant, input, topologicalOrder, type Node, type Tensor } from "./graph.ts";
+import type { Program } from "./program.ts";
 
 /** What stands for a node's outputs, given its inputs already rewritten; undefined keeps the node. */
 export type RewriteRule = (node: Node, inputs: readonly Tensor[]) => readonly Tensor[] | undefined;
@@ -13,7 +13,7 @@ export type RewriteRule = (node: Node, inputs: readonly Tensor[]) => readonly Te
 export function rewrite(program: Program, rule: RewriteRule): Program {
   const replaced = new Map<Tensor, Tensor>();
   const now = (tensor: Tensor): Tensor => replaced.get(tensor) ?? tensor;
-  for (const node of programNodes(program)) {
+  for (const node of topologicalOrder(Object.values(program.outputs), { idle: true })) {
     const inputs = node.inputs.map(now);
     const changed = inputs.some((tensor, i) => tensor !== node.inputs[i]);
     const outputs = rule(node, inputs) ?? (changed ? apply(node.operation, inputs, node.attributes) : node.outputs);
@@ -26,9 +26,18 @@ export function rewrite(program: Program, rule: RewriteRule): Program {
   return { name: program.name, inputs: rename(program.inputs), outputs: rename(program.outputs) };
 }
 
-/** Inference: dropout becomes its input, and with it go the random bytes. */
+/** Which input stands for an operation that is there for training alone. */
+const inferenceInput: Readonly<Record<string, number>> = { dropout: 0, layerDrop: 1, phase: 1 };
+
+/**
+ * The program for inference: dropout becomes its input, a layer that is dropped at times is always there, `phase` becomes its
+ * second value. With them go the random bytes and whatever else only training needs.
+ */
 export function withoutDropout(program: Program): Program {
-  return rewrite(program, (node, inputs) => (node.operation.name === "dropout" ? [inputs[0]!] : undefined));
+  return rewrite(program, ({ operation: { name } }, inputs) => {
+    const kept = Object.hasOwn(inferenceInput, name) ? inferenceInput[name] : undefined;
+    return kept === undefined ? undefined : [inputs[kept]!];
+  });
 }
 
 const wide = (dtype: DType): DType => (dtype === "float32" ? "float64" : dtype);

@@ -17,6 +17,37 @@ test("without dropout a program needs no random bytes and gives its value untouc
   numbers(got!).forEach((g, i) => expect(g).toBeCloseTo(2 * Math.exp(value.data[i] as number), 5));
 });
 
+test("phase is its first value as traced and its second for inference, and needs the inputs of that one alone", async () => {
+  const [x, batchMean, runningMean] = (["x", "batchMean", "runningMean"] as const).map((label) =>
+    t.input(label, "float64", [2]),
+  ) as [t.Tensor, t.Tensor, t.Tensor];
+  const y = t.sub(x, t.phase(t.exp(batchMean), t.mul(runningMean, 2)));
+  const inputs = { x, batchMean, runningMean };
+  const gradient = t.gradients(t.sum(y), [batchMean])[0]!;
+  const training = { name: "training", inputs, outputs: { y, gradient } };
+  expect([...t.usedInputs(training).keys()]).toEqual(["x", "batchMean"]);
+  const inference = t.withoutDropout({ name: "inference", inputs, outputs: { y } });
+  expect([...t.usedInputs(inference).keys()]).toEqual(["x", "runningMean"]);
+  expect(t.programNodes(inference).map(({ operation }) => operation.name)).not.toContain("exp");
+
+  const values = [1, 2, 3].map((seed) => draw({ dims: [2], seed }));
+  const [traced, slope] = await evaluate([x, batchMean, runningMean], values, [y, gradient]);
+  const [inferred] = await evaluate([x, batchMean, runningMean], values, [inference.outputs.y!]);
+  numbers(values[0]!).forEach((at, i) => {
+    const [mean, running] = [numbers(values[1]!)[i]!, numbers(values[2]!)[i]!];
+    expect(numbers(traced!)[i]).toBeCloseTo(at - Math.exp(mean), 12);
+    expect(numbers(slope!)[i]).toBeCloseTo(-Math.exp(mean), 12);
+    expect(numbers(inferred!)[i]).toBeCloseTo(at - 2 * running, 12);
+  });
+});
+
+test("a phase within the branch of another is rewritten too", () => {
+  const [a, b, c] = ["a", "b", "c"].map((label) => t.input(label, "float32", [2])) as [t.Tensor, t.Tensor, t.Tensor];
+  const y = t.phase(a, t.neg(t.phase(b, c)));
+  const inference = t.withoutDropout({ name: "nested", inputs: { a, b, c }, outputs: { y } });
+  expect([...t.usedInputs(inference).keys()]).toEqual(["c"]);
+});
+
 test("a rewrite that changes nothing gives the same nodes", () => {
   const x = t.input("x", "float32", [2]);
   const program = { name: "same", inputs: { x }, outputs: { y: t.exp(x) } };

@@ -186,6 +186,10 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.linearCrossEntropy(x([2, 4]), x([9, 4]), whole([3])), "axis 0", "2 and 3"],
     [() => t.linearCrossEntropy(x([2, 4]), x([9, 4]), whole([2, 1])), "labels [n]"],
   ],
+  phase: [
+    [() => t.phase(x([2, 3]), x([3])), "[2, 3]", "[3]", "same shape"],
+    [() => t.phase(x([2]), whole([2])), "float32", "int32", "same dtype"],
+  ],
   gradients: [[() => t.gradients(x([2]), []), "scalar", "[2]"]],
 };
 
