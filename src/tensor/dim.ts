@@ -134,6 +134,34 @@ export function quotientOf(name: string): { readonly dividend: Dim; readonly div
   return quotients.get(name);
 }
 
+// The most that each size found out by a program's own data can be.
+const limits = new Map<string, Dim>();
+
+/** A new size that the data decide while the program runs, such as how many values of a mask are true; never above `atMost`. */
+export function dataDim(label: string, atMost: Dim): SymbolicDim {
+  const name = `${label}#${limits.size}`; // no name that dim() gives
+  limits.set(name, atMost);
+  return new SymbolicDim(new Map([[name, 1]]));
+}
+
+/** A size that the program's inputs give and that this one, whatever the data, does not exceed; sizes are never negative. */
+export function largestDim(size: Dim): Dim {
+  if (typeof size === "number") return size;
+  let largest: Dim = 0;
+  for (const [monomial, coefficient] of size.terms) {
+    const names = monomial === "" ? [] : monomial.split("·");
+    const factors = names.map((name): Dim => {
+      const [limit, quotient] = [limits.get(name), quotients.get(name)];
+      if (limit !== undefined) return largestDim(limit);
+      if (quotient !== undefined) return floorDivideDim(largestDim(quotient.dividend), quotient.divisor);
+      return dim(name);
+    });
+    const isData = namesOf(new SymbolicDim(new Map([[monomial, 1]]))).some((name) => limits.has(name));
+    if (coefficient > 0 || !isData) largest = addDims(largest, mulDims(coefficient, factors.reduce(mulDims, 1)));
+  }
+  return largest;
+}
+
 export function equalDims(a: Dim, b: Dim): boolean {
   if (typeof a === "number" || typeof b === "number") return a === b;
   return a.key === b.key;

@@ -23,6 +23,8 @@ export interface ProgramNames {
   readonly axisOf: ReadonlyMap<string, { readonly input: string; readonly axis: number }>;
   /** Names of inputs and outputs, which nothing inside may have. */
   readonly taken: ReadonlySet<string>;
+  /** Writes the node that finds this size out, if there is one: it calls `giveSize`. */
+  readonly findSize?: (name: string) => void;
 }
 
 export class Emitter {
@@ -33,12 +35,15 @@ export class Emitter {
   readonly #written = new Map<string, readonly string[]>();
   readonly #axisOf: ProgramNames["axisOf"];
   readonly #taken: ReadonlySet<string>;
+  readonly #findSize: (name: string) => void;
+  readonly #found = new Map<string, { readonly input: string; readonly axis: number }>();
   #count = 0;
 
-  constructor({ contrib }: EmitterOptions, { axisOf, taken }: ProgramNames) {
+  constructor({ contrib }: EmitterOptions, { axisOf, taken, findSize = () => undefined }: ProgramNames) {
     this.contrib = contrib;
     this.#axisOf = axisOf;
     this.#taken = taken;
+    this.#findSize = findSize;
   }
 
   #name(kind: string): string {
@@ -158,7 +163,11 @@ export class Emitter {
   #named(name: string): string {
     const quotient = quotientOf(name);
     if (quotient !== undefined) return this.one("Div", [this.size(quotient.dividend), this.int64s([quotient.divisor])]);
-    const place = this.#axisOf.get(name);
+    let place = this.#axisOf.get(name) ?? this.#found.get(name);
+    if (place === undefined) {
+      this.#findSize(name);
+      place = this.#found.get(name);
+    }
     if (place === undefined)
       throw new ShapeError(
         `size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`,
@@ -166,6 +175,11 @@ export class Emitter {
     return this.one("Shape", [place.input], {
       attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } },
     });
+  }
+
+  /** Says on which axis of a value a size stands that only the data decide. */
+  giveSize(size: Dim, { value, axis }: { value: string; axis: number }): void {
+    if (size instanceof SymbolicDim) this.#found.set(size.key, { input: value, axis });
   }
 
   /** Makes a value an output of the graph under this name. */

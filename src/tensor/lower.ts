@@ -3,7 +3,7 @@ import { ShapeError, type HostTensor } from "../base/index.ts";
 import type { OnnxModel, OnnxValue } from "../formats/index.ts";
 import { SymbolicDim } from "./dim.ts";
 import { Emitter, type EmitterOptions } from "./emitter.ts";
-import type { Tensor } from "./graph.ts";
+import { topologicalOrder, type Node, type Tensor } from "./graph.ts";
 import { namedSizes, programNodes, usedInputs, type Program } from "./program.ts";
 
 export interface LowerOptions extends Partial<EmitterOptions> {
@@ -24,15 +24,23 @@ export function lower(program: Program, { contrib = true, frozen = new Map() }: 
       `program ${program.name} calls both an input and an output "${ambiguous}"; ONNX wants two names`,
     );
   const given = [...inputs].filter(([name]) => !frozen.has(name));
-  const emitter = new Emitter({ contrib }, { axisOf: namedSizes(new Map(given)), taken });
+  const nodes = programNodes(program);
+  // Sizes that the data decide may be asked for before their turn: zeros of such a shape depend on no tensor.
+  const makers = new Map(
+    nodes.flatMap((node) =>
+      node.operation.name === "trueIndices" ? [[String(node.attributes.count), node] as const] : [],
+    ),
+  );
+  const findSize = (size: string): void => topologicalOrder(makers.get(size)?.outputs ?? []).forEach(write);
+  const emitter = new Emitter({ contrib }, { axisOf: namedSizes(new Map(given)), taken, findSize });
   const names = new Map<Tensor, string>();
   for (const [name, tensor] of inputs) {
     const value = frozen.get(name);
     if (value === undefined) names.set(tensor, name);
     else names.set(tensor, emitter.constant(value));
   }
-  for (const node of programNodes(program)) {
-    if (node.outputs.every((output) => names.has(output))) continue;
+  function write(node: Node): void {
+    if (node.outputs.every((output) => names.has(output))) return;
     const operands = node.inputs.map((input) => names.get(input)!);
     const written = node.operation.onnx(emitter, operands, node, node.attributes);
     const results = typeof written === "string" ? [written] : written;
@@ -40,6 +48,7 @@ export function lower(program: Program, { contrib = true, frozen = new Map() }: 
       if (results[i] !== undefined) names.set(output, results[i]);
     });
   }
+  nodes.forEach(write);
   const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
     const value = names.get(tensor);
     if (value === undefined) throw new ShapeError(`output "${name}" of ${program.name} was not written`);

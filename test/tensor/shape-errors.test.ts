@@ -190,6 +190,14 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.phase(x([2, 3]), x([3])), "[2, 3]", "[3]", "same shape"],
     [() => t.phase(x([2]), whole([2])), "float32", "int32", "same dtype"],
   ],
+  layerDrop: [
+    [() => t.layerDrop(x([2, 3]), x([3]), 0.5), "[2, 3]", "[3]", "shape"],
+    [() => t.layerDrop(x([2]), x([2]), 1), "below 1", "got 1"],
+  ],
+  trueIndices: [
+    [() => t.trueIndices(x([2])), "float32 [2]", "bool [n]"],
+    [() => t.trueIndices(truth([2, time])), "bool [2, time]", "one axis"],
+  ],
   gradients: [[() => t.gradients(x([2]), []), "scalar", "[2]"]],
 };
 

@@ -1,9 +1,10 @@
 // Dropout: the mask is worked out from random bytes that are an input of the program, so a run can be repeated bit for bit.
-import { equalShapes } from "../dim.ts";
+import { equalShapes, largestDim, sizeOf, type Shape } from "../dim.ts";
 import { input, operation, shapeError, type Tensor } from "../graph.ts";
+import { reshape, slice } from "./layout.ts";
 
 /** Bytes below this are kept, so rates are multiples of 1/256 and the exact keep rate enters the scale. */
-const keptBytes = (rate: number): number => Math.max(1, Math.round(256 * (1 - rate)));
+export const keptBytes = (rate: number): number => Math.max(1, Math.round(256 * (1 - rate)));
 
 const applyDropout = operation<{ readonly rate: number }>({
   name: "dropout",
@@ -40,5 +41,13 @@ export function dropout(x: Tensor, rate: number): Tensor {
   if (!(rate >= 0 && rate < 1))
     throw shapeError("dropout", [x], `the rate must be at least 0 and below 1, got ${rate}`);
   if (rate < 1 / 512) return x;
-  return masked(x, input(randomLabel, "uint8", x.shape), rate);
+  return masked(x, randomBytes(x.shape), rate);
+}
+
+/** Random bytes of this shape: an input of the program, or the first of one where the shape is known too late to fill it. */
+function randomBytes(shape: Shape): Tensor {
+  const most = shape.map(largestDim);
+  if (equalShapes(shape, most)) return input(randomLabel, "uint8", shape);
+  const bytes = input(randomLabel, "uint8", [sizeOf(most)]);
+  return reshape(slice(bytes, { axis: 0, end: sizeOf(shape) }), shape);
 }
