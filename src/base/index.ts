@@ -11,5 +11,6 @@ export {
   type HostArray,
   type HostTensor,
 } from "./host-tensor.ts";
+export { nearest } from "./nearest.ts";
 export { mix32, randomKey, RandomStream, randomWord, type RandomKey } from "./random.ts";
 export { version } from "./version.ts";

@@ -9,6 +9,8 @@ export interface EmbeddingOptions {
   scale?: number;
   /** An id whose lookups leave its vector as it is. */
   untaught?: number;
+  /** Whether training changes the vectors; false keeps those that were loaded. */
+  trainable?: boolean;
 }
 
 /** One learned vector a token. */
@@ -18,10 +20,10 @@ export class Embedding extends Module {
   readonly scale: number;
   readonly untaught: number | undefined;
 
-  constructor({ vocabularySize, dModel, scale = Math.sqrt(dModel), untaught }: EmbeddingOptions) {
+  constructor({ vocabularySize, dModel, scale = Math.sqrt(dModel), untaught, trainable = true }: EmbeddingOptions) {
     super();
     // Deviation 1/√dModel: unit variance after the paper's scaling, and unit logits where the table is also the output.
-    this.table = new Parameter({ shape: [vocabularySize, dModel], initializer: normal(dModel ** -0.5) });
+    this.table = new Parameter({ shape: [vocabularySize, dModel], initializer: normal(dModel ** -0.5), trainable });
     this.scale = scale;
     this.untaught = untaught;
   }

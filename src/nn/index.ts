@@ -1,5 +1,21 @@
 // nn: modules and what they are made of: parameters, linear maps, embeddings, norms, attention, positions, feed-forward layers.
 export { activations, gelu, silu, type ActivationName } from "./activations.ts";
+export {
+  adapterParameters,
+  addAdapter,
+  addHoulsby,
+  addLora,
+  freezeBase,
+  removeAdapters,
+  sublayerOutputs,
+  type AdapterOptions,
+  type AddHoulsbyOptions,
+  type AddLoraOptions,
+} from "./adapters/add.ts";
+export { HoulsbyAdapter } from "./adapters/houlsby.ts";
+export { LoraAdapter, type LoraOptions } from "./adapters/lora.ts";
+export { mergeLora, unmergeLora, type MergeOptions } from "./adapters/merge.ts";
+export { isAdapterParameter, namedLinears, targetedLinears } from "./adapters/targets.ts";
 export { causalMask, keyMask, maskBias } from "./attention/mask.ts";
 export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
 export {
@@ -12,12 +28,41 @@ export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { FeedForward, type FeedForwardOptions } from "./feed-forward/feed-forward.ts";
 export { normal, ones, xavierUniform, zeros, type Initializer } from "./initializers.ts";
-export { Linear, type LinearOptions } from "./linear.ts";
-export { initialize, Module, namedParameters, Parameter, parameterInputs, type ParameterOptions } from "./module.ts";
+export { Linear, type LinearAdapter, type LinearOptions } from "./linear.ts";
+export {
+  initialize,
+  Module,
+  namedModules,
+  namedParameters,
+  Parameter,
+  parameterInputs,
+  type ParameterOptions,
+} from "./module.ts";
 export { LayerNorm } from "./norms/layer-norm.ts";
 export { RmsNorm } from "./norms/rms-norm.ts";
 export { PostNorm, PreNorm, Residual, type Norm } from "./norms/residual.ts";
+export { alibiSlopes, AlibiPositions } from "./position/alibi.ts";
+export { type AttentionPositions } from "./position/attention-positions.ts";
 export { AddPositions, ConcatenatePositions, type PositionCombination } from "./position/combine.ts";
+export { distanceBuckets, RelativeBias, type RelativeBiasOptions } from "./position/relative-bias.ts";
+export {
+  DynamicNtkScaling,
+  LinearScaling,
+  NtkScaling,
+  rotaryScaling,
+  YarnScaling,
+  type Rotation,
+  type RotaryScaling,
+  type RotaryScalingOptions,
+  type YarnOptions,
+} from "./position/rotary-scaling.ts";
+export {
+  RotaryPositions,
+  type RotaryLayout,
+  type RotaryOptions,
+  type RotaryPositionsOptions,
+  type RotaryTables,
+} from "./position/rotary.ts";
 export {
   LearnedPositions,
   SinusoidalPositions,
@@ -25,3 +70,4 @@ export {
   type PositionTable,
   type SinusoidalOptions,
 } from "./position/table.ts";
+export { XPositions, type XposOptions } from "./position/xpos.ts";

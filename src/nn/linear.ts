@@ -1,4 +1,5 @@
-import { affine, type Tensor } from "../tensor/index.ts";
+import { ShapeError } from "../base/index.ts";
+import { add, affine, type Tensor } from "../tensor/index.ts";
 import { xavierUniform, zeros, type Initializer } from "./initializers.ts";
 import { Module, Parameter } from "./module.ts";
 
@@ -10,12 +11,28 @@ export interface LinearOptions {
   initializer?: Initializer;
 }
 
-/** x W + b over the last axis. */
+/**
+ * A small trained addition to a linear layer y = x W + b whose own weights may stay as they are: y + gain(x) or y + gain(y),
+ * as `reads` says. A gain of x is a change of W in all but name, so it can be computed beside several layers joined to one
+ * product; a gain of y has to wait for y.
+ */
+export interface LinearAdapter extends Module {
+  readonly reads: "input" | "output";
+  /** [.., from] where it reads the input, [.., to] where it reads the output → [.., to] */
+  gain(given: Tensor): Tensor;
+}
+
+/** x W + b over the last axis, and what an adapter adds where there is one. */
 export class Linear extends Module {
   /** [from, to] */
   readonly weight: Parameter;
   /** [to] */
   readonly bias: Parameter | undefined;
+  /**
+   * The one field of a module that may change after it is made: adapters come and go on a model that is there already,
+   * possibly built by others, and every part above keeps pointing at this layer. What was traced before keeps what it saw.
+   */
+  adapter: LinearAdapter | undefined = undefined;
 
   constructor({ from, to, bias = true, initializer = xavierUniform() }: LinearOptions) {
     super();
@@ -25,6 +42,25 @@ export class Linear extends Module {
 
   /** x [.., from] → [.., to] */
   forward(x: Tensor): Tensor {
-    return affine(x, this.weight.value, this.bias?.value);
+    const y = affine(x, this.weight.value, this.bias?.value);
+    if (this.adapter === undefined) return y;
+    return add(y, this.adapter.gain(this.adapter.reads === "input" ? x : y));
+  }
+
+  /** Whether `delta` says all that an adapter does here, so that weights of several layers may be joined to one product. */
+  get isJoinable(): boolean {
+    return this.adapter?.reads !== "output";
+  }
+
+  /**
+   * What an adapter adds to x W + b for this x [.., from] → [.., to]; undefined without one. For those who multiply with
+   * `weight` themselves. Ask `isJoinable` first: a gain of y cannot be told from x.
+   */
+  delta(x: Tensor): Tensor | undefined {
+    if (!this.isJoinable)
+      throw new ShapeError(
+        "linear: its adapter works on what comes out, so the layer must run by itself: call forward",
+      );
+    return this.adapter?.gain(x);
   }
 }

@@ -15,19 +15,40 @@ export class Parameter {
   readonly value: Tensor;
   readonly shape: readonly number[];
   readonly initializer: Initializer;
-  readonly trainable: boolean;
+  #trainable: boolean;
 
   constructor({ shape, initializer, trainable = true }: ParameterOptions) {
     this.value = input("a parameter", "float32", shape);
     this.shape = shape;
     this.initializer = initializer;
-    this.trainable = trainable;
+    this.#trainable = trainable;
+  }
+
+  get trainable(): boolean {
+    return this.#trainable;
+  }
+
+  /** Freezes a weight or frees it. What trains it (a parameter store, a training program) asks once, when it is made. */
+  setTrainable(trainable: boolean): void {
+    this.#trainable = trainable;
   }
 }
 
 /** The parent of every module; it adds nothing but the name by which the walk knows modules. */
-export abstract class Module {
-  abstract forward(...inputs: never[]): unknown;
+export abstract class Module {}
+
+/** Shows every module and parameter below a module, itself first, by property path; what is reached twice is shown once. */
+function walk(root: Module, meet: (path: string, part: Module | Parameter) => void): void {
+  const seen = new Set<unknown>();
+  const visit = (value: unknown, path: string): void => {
+    const isPart = value instanceof Module || value instanceof Parameter;
+    if ((!isPart && !Array.isArray(value)) || seen.has(value)) return;
+    seen.add(value);
+    if (isPart) meet(path, value);
+    if (value instanceof Parameter) return;
+    for (const [key, part] of Object.entries(value)) visit(part, path === "" ? key : `${path}.${key}`);
+  };
+  visit(root, "");
 }
 
 /**
@@ -36,18 +57,14 @@ export abstract class Module {
  */
 export function namedParameters(root: Module): Map<string, Parameter> {
   const found = new Map<string, Parameter>();
-  const seen = new Set<unknown>();
-  const visit = (value: unknown, path: string): void => {
-    if (seen.has(value)) return;
-    if (value instanceof Parameter) {
-      seen.add(value);
-      found.set(path, value);
-    } else if (value instanceof Module || Array.isArray(value)) {
-      seen.add(value);
-      for (const [key, part] of Object.entries(value)) visit(part, path === "" ? key : `${path}.${key}`);
-    }
-  };
-  visit(root, "");
+  walk(root, (path, part) => part instanceof Parameter && found.set(path, part));
+  return found;
+}
+
+/** Every module below a module by its property path, itself under the empty one. */
+export function namedModules(root: Module): Map<string, Module> {
+  const found = new Map<string, Module>();
+  walk(root, (path, part) => part instanceof Module && found.set(path, part));
   return found;
 }
 

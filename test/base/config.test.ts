@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { configJsonSchema, describeConfig, nearest, parseConfig } from "../../src/base/config.ts";
-import { ConfigError } from "../../src/base/index.ts";
+import { configJsonSchema, describeConfig, parseConfig } from "../../src/base/config.ts";
+import { ConfigError, nearest } from "../../src/base/index.ts";
 
 const schema = z.strictObject({
   model: z
