@@ -62,6 +62,8 @@ try {
   const said = call(join(folder, "node_modules/.bin/heddle"), ["--version"]).trim();
   if (said !== version) throw new Error(`heddle --version says ${said}, package.json ${version}`);
   call("npx", ["heddle", "--help"]);
+  if (!call("npx", ["heddle", "lab", "positional-encoding"]).includes("The claim held"))
+    throw new Error("heddle lab does not come to a verdict");
   console.log(`npx heddle --version: ${said}`);
 } catch (error) {
   // A program that failed has told why on its standard output, as tsc does, or on ours.

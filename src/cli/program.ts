@@ -38,6 +38,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "train on written dates for a few minutes and show the result",
     load: async () => (await import("./commands/demo.ts")).demoCommand(),
   },
+  lab: {
+    summary: "put a claim about Transformers to the test: table, plot, verdict",
+    load: async () => (await import("./commands/lab.ts")).labCommand(),
+  },
   score: {
     summary: "compare lines with references: BLEU, chrF, TER",
     load: async () => (await import("./commands/score.ts")).scoreCommand(),
