@@ -1,5 +1,14 @@
 // hub in Node: everything of index.ts, and folders on the disk.
-export { fromHub, supportedModelTypes, toHub, type HubConfig, type HubModel } from "./index.ts";
+export {
+  fitAdapter,
+  fromHub,
+  supportedModelTypes,
+  toHub,
+  type Adapter,
+  type HubConfig,
+  type HubModel,
+} from "./index.ts";
+export { loadAdapter, readAdapter, saveAdapter } from "./adapter-files.node.ts";
 export {
   loadHuggingFace,
   saveHuggingFace,
