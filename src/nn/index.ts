@@ -16,19 +16,27 @@ export { HoulsbyAdapter } from "./adapters/houlsby.ts";
 export { LoraAdapter, type LoraOptions } from "./adapters/lora.ts";
 export { mergeLora, unmergeLora, type MergeOptions } from "./adapters/merge.ts";
 export { isAdapterParameter, namedLinears, targetedLinears } from "./adapters/targets.ts";
-export { causalMask, keyMask, maskBias } from "./attention/mask.ts";
-export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
 export {
-  scaledDotProduct,
+  FullAttention,
+  MaskedAttention,
+  type AttentionKernel,
   type AttentionResult,
-  type ScaledDotProductOptions,
-} from "./attention/scaled-dot-product.ts";
+  type PatternQuestion,
+} from "./attention/kernel.ts";
+export { causalMask, maskBias, notPadding } from "./attention/mask.ts";
+export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
+export { scaledDotProduct, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";
+export { AttentionScope, type AttentionScopeOptions } from "./attention/scope.ts";
 export { mergeQueries, queriesByHead, stepAttention } from "./attention/step-attention.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
-export { FeedForward, type FeedForwardOptions } from "./feed-forward/feed-forward.ts";
+export { ExpertsFeedForward, type ExpertsFeedForwardOptions } from "./feed-forward/experts.ts";
+export { FeedForward, type FeedForwardLayer, type FeedForwardOptions } from "./feed-forward/feed-forward.ts";
+export { GatedFeedForward, type GatedFeedForwardOptions } from "./feed-forward/gated.ts";
 export { normal, ones, xavierUniform, zeros, type Initializer } from "./initializers.ts";
+export { LayerDrop } from "./layer-drop.ts";
 export { Linear, type LinearAdapter, type LinearOptions } from "./linear.ts";
+export { isRecurrent, type Mixed, type Mixer, type MixerState, type RecurrentMixer } from "./mixer.ts";
 export {
   initialize,
   Module,
@@ -38,9 +46,12 @@ export {
   parameterInputs,
   type ParameterOptions,
 } from "./module.ts";
+export { BatchNorm, type BatchNormOptions } from "./norms/batch-norm.ts";
+export { DeepNorm, deepNormScale, type DeepNormScale } from "./norms/deep-norm.ts";
 export { LayerNorm } from "./norms/layer-norm.ts";
 export { RmsNorm } from "./norms/rms-norm.ts";
 export { PostNorm, PreNorm, Residual, type Norm } from "./norms/residual.ts";
+export { Pass, PassReports } from "./pass.ts";
 export { alibiSlopes, AlibiPositions } from "./position/alibi.ts";
 export { type AttentionPositions } from "./position/attention-positions.ts";
 export { AddPositions, ConcatenatePositions, type PositionCombination } from "./position/combine.ts";
