@@ -1,6 +1,7 @@
 // Where operations write their ONNX form: nodes, constants and shapes, each written once however often it is asked for.
 import { hostTensor, ShapeError, type DType, type HostTensor } from "../base/index.ts";
-import { onnxTypeOf, type OnnxAttribute, type OnnxNode } from "../formats/index.ts";
+import { onnxTypeOf, type OnnxAttribute, type OnnxGraph, type OnnxNode } from "../formats/index.ts";
+import type { Tensor } from "./graph.ts";
 import { scalarValue } from "./scalar-value.ts";
 import { equalShapes, quotientOf, SymbolicDim, type Dim, type Shape } from "./dim.ts";
 
@@ -23,6 +24,8 @@ export interface ProgramNames {
   readonly axisOf: ReadonlyMap<string, { readonly input: string; readonly axis: number }>;
   /** Names of inputs and outputs, which nothing inside may have. */
   readonly taken: ReadonlySet<string>;
+  /** Whether anything reads this value, so that what nobody reads can be left out. */
+  readonly isRead?: (tensor: Tensor) => boolean;
   /** Writes the node that finds this size out, if there is one: it calls `giveSize`. */
   readonly findSize?: (name: string) => void;
 }
@@ -32,23 +35,58 @@ export class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: { name: string; tensor: HostTensor }[] = [];
   usesContrib = false;
+  /** Whether anything reads this value, so that what nobody reads can be left out. */
+  readonly isRead: (tensor: Tensor) => boolean;
   readonly #written = new Map<string, readonly string[]>();
   readonly #axisOf: ProgramNames["axisOf"];
   readonly #taken: ReadonlySet<string>;
   readonly #findSize: (name: string) => void;
   readonly #found = new Map<string, { readonly input: string; readonly axis: number }>();
+  /** The emitter of the graph around this one, whose values a body may read. */
+  readonly #outer: Emitter | undefined;
+  /** Values of this graph, where it lies in another. */
+  readonly #own = new Set<string>();
   #count = 0;
 
-  constructor({ contrib }: EmitterOptions, { axisOf, taken, findSize = () => undefined }: ProgramNames) {
+  constructor(
+    { contrib }: EmitterOptions,
+    { axisOf, taken, isRead = () => true, findSize = () => undefined }: ProgramNames,
+    outer?: Emitter,
+  ) {
     this.contrib = contrib;
+    this.isRead = isRead;
     this.#axisOf = axisOf;
     this.#taken = taken;
     this.#findSize = findSize;
+    this.#outer = outer;
   }
 
-  #name(kind: string): string {
+  /**
+   * Writes a graph that lies in this one, as the body of a loop. It may read all values around it; what needs nothing else,
+   * constants and sizes among it, is written around it and so computed once.
+   */
+  inner({ isRead, findSize }: Pick<ProgramNames, "isRead" | "findSize">): Emitter {
+    const names = {
+      axisOf: this.#axisOf,
+      taken: this.#taken,
+      ...(isRead && { isRead }),
+      ...(findSize && { findSize }),
+    };
+    return new Emitter({ contrib: this.contrib }, names, this);
+  }
+
+  /** A name for a value that enters this graph. */
+  enter(kind: string): string {
+    const name = this.newName(kind);
+    this.#own.add(name);
+    return name;
+  }
+
+  /** A name that no value has, here or around. */
+  newName(kind: string): string {
+    if (this.#outer !== undefined) return this.#outer.newName(kind);
     const name = `${kind}_${this.#count++}`;
-    return this.#taken.has(name) ? this.#name(kind) : name;
+    return this.#taken.has(name) ? this.newName(kind) : name;
   }
 
   /** Writes a node, or finds the one that already computes the same; names of its outputs. */
@@ -57,17 +95,27 @@ export class Emitter {
     inputs: readonly string[],
     { attributes = {}, domain = "", outputs = 1 }: EmitOptions = {},
   ): readonly string[] {
+    // A graph among the attributes may read this one's values without saying so.
+    const isAround =
+      !inputs.some((input) => this.#own.has(input)) && !Object.values(attributes).some((a) => "graph" in a);
+    if (this.#outer !== undefined && isAround) return this.#outer.all(op, inputs, { attributes, domain, outputs });
     const key = JSON.stringify([op, domain, inputs, attributes, outputs], (_, value: unknown) =>
       typeof value === "bigint" ? `${value}n` : value,
     );
     const known = this.#written.get(key);
     if (known !== undefined) return known;
-    const name = this.#name(op);
+    const name = this.newName(op);
     const names = Array.from({ length: outputs }, (_, i) => (outputs === 1 ? name : `${name}.${i}`));
     this.nodes.push({ op, name, inputs, outputs: names, attributes, ...(domain === "" ? {} : { domain }) });
-    if (domain !== "") this.usesContrib = true;
+    if (domain !== "") this.#markContrib();
+    for (const each of names) this.#own.add(each);
     this.#written.set(key, names);
     return names;
+  }
+
+  #markContrib(): void {
+    this.usesContrib = true;
+    if (this.#outer !== undefined) this.#outer.#markContrib();
   }
 
   /** The same for the many operators with one output. */
@@ -76,12 +124,13 @@ export class Emitter {
   }
 
   constant(tensor: HostTensor): string {
+    if (this.#outer !== undefined) return this.#outer.constant(tensor);
     // Small constants are shared by value; large ones by identity, which costs nothing to compare.
     const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
     const key = bytes.length <= 256 ? `constant ${tensor.dtype} ${tensor.dims.join(",")} ${bytes.join(",")}` : tensor;
     const known = typeof key === "string" ? this.#written.get(key)?.[0] : this.#large.get(key);
     if (known !== undefined) return known;
-    const name = this.#name("constant");
+    const name = this.newName("constant");
     this.initializers.push({ name, tensor });
     if (typeof key === "string") this.#written.set(key, [name]);
     else this.#large.set(key, name);
@@ -119,7 +168,7 @@ export class Emitter {
 
   /** A view of `value` under another shape; views of views lead back to the first value. */
   reshape(value: string, from: Shape, to: Shape): string {
-    const origin = this.#views.get(value) ?? { value, shape: from };
+    const origin = this.#viewed(value) ?? { value, shape: from };
     if (equalShapes(origin.shape, to)) return origin.value;
     const view = this.one(
       "Reshape",
@@ -131,6 +180,11 @@ export class Emitter {
   }
 
   readonly #views = new Map<string, { value: string; shape: Shape }>();
+
+  #viewed(value: string): { value: string; shape: Shape } | undefined {
+    const view = this.#views.get(value);
+    return view === undefined && this.#outer !== undefined ? this.#outer.#viewed(value) : view;
+  }
 
   /** The shape as a Reshape takes it: one unknown size may be left to the runtime. */
   #reshapeTarget(shape: Shape): string {
@@ -163,11 +217,7 @@ export class Emitter {
   #named(name: string): string {
     const quotient = quotientOf(name);
     if (quotient !== undefined) return this.one("Div", [this.size(quotient.dividend), this.int64s([quotient.divisor])]);
-    let place = this.#axisOf.get(name) ?? this.#found.get(name);
-    if (place === undefined) {
-      this.#findSize(name);
-      place = this.#found.get(name);
-    }
+    const place = this.#place(name);
     if (place === undefined)
       throw new ShapeError(
         `size "${name}" is on no axis of the program's inputs, so it cannot be known when the program runs`,
@@ -175,6 +225,12 @@ export class Emitter {
     return this.one("Shape", [place.input], {
       attributes: { start: { int: place.axis }, end: { int: place.axis + 1 } },
     });
+  }
+
+  #place(name: string): { readonly input: string; readonly axis: number } | undefined {
+    if (!this.#axisOf.has(name) && !this.#found.has(name)) this.#findSize(name);
+    const place = this.#axisOf.get(name) ?? this.#found.get(name);
+    return place === undefined && this.#outer !== undefined ? this.#outer.#place(name) : place;
   }
 
   /** Says on which axis of a value a size stands that only the data decide. */
@@ -193,11 +249,24 @@ export class Emitter {
 
   /** All nodes, with published values under their new names. */
   publishedNodes(): OnnxNode[] {
-    const renamed = (name: string): string => this.#published.get(name) ?? name;
-    return this.nodes.map((node) => ({
-      ...node,
-      inputs: node.inputs.map(renamed),
-      outputs: node.outputs.map(renamed),
-    }));
+    return this.nodes.map((node) => renameValues(node, this.#published));
   }
+}
+
+/** A node whose values have other names, in the graphs that it holds too. */
+function renameValues(node: OnnxNode, names: ReadonlyMap<string, string>): OnnxNode {
+  const renamed = (name: string): string => names.get(name) ?? name;
+  const body = ({ nodes, ...rest }: OnnxGraph): OnnxGraph => ({
+    ...rest,
+    nodes: nodes.map((each) => renameValues(each, names)),
+  });
+  const attributes = Object.entries(node.attributes ?? {}).map(
+    ([key, value]) => [key, "graph" in value ? { graph: body(value.graph) } : value] as const,
+  );
+  return {
+    ...node,
+    inputs: node.inputs.map(renamed),
+    outputs: node.outputs.map(renamed),
+    attributes: Object.fromEntries(attributes),
+  };
 }

@@ -17,9 +17,28 @@ export function gradients(scalar: Tensor, leaves: readonly Tensor[]): Tensor[] {
     throw new ShapeError(
       `gradients: a scalar is wanted, got ${scalar.dtype} ${formatShape(scalar.shape)}; sum it first`,
     );
-  const order = topologicalOrder([scalar]);
+  return pullback([[scalar, onesLike(scalar)]], leaves).map((parts, i) => {
+    const leaf = leaves[i]!;
+    return parts.length === 0 ? zeros(leaf) : expand(accumulate(parts), leaf.shape);
+  });
+}
+
+/**
+ * What flows back to each leaf where gradients of several tensors are given: the vector-Jacobian product, as the parts whose
+ * sum it is. A given gradient may be one that broadcasts to its tensor.
+ */
+export function pullback(
+  given: readonly (readonly [tensor: Tensor, gradient: Tensor])[],
+  leaves: readonly Tensor[],
+): (readonly Tensor[])[] {
+  const order = topologicalOrder(given.map(([tensor]) => tensor));
   const wanted = dependents(order, leaves);
-  const arriving = new Map<Tensor, Tensor[]>([[scalar, [onesLike(scalar)]]]);
+  const arriving = new Map<Tensor, Tensor[]>();
+  const arrive = (tensor: Tensor, gradient: Tensor): void => {
+    const parts = arriving.get(tensor);
+    if (parts === undefined) arriving.set(tensor, [gradient]);
+    else parts.push(gradient);
+  };
   const arrived = (tensor: Tensor): Tensor | undefined => {
     const parts = arriving.get(tensor);
     if (parts === undefined) return undefined;
@@ -28,23 +47,17 @@ export function gradients(scalar: Tensor, leaves: readonly Tensor[]): Tensor[] {
     arriving.set(tensor, [total]);
     return total;
   };
+  for (const [tensor, gradient] of given) arrive(tensor, gradient);
   for (const node of order.toReversed()) {
     if (!node.inputs.some((input) => wanted.has(input))) continue;
     const outgoing = node.outputs.map(arrived);
     if (outgoing.every((gradient) => gradient === undefined)) continue;
     const flowing = flowBack(node, outgoing, (input) => wanted.has(node.inputs[input]!));
     node.inputs.forEach((input, i) => {
-      const gradient = flowing[i];
-      if (gradient === undefined || !wanted.has(input)) return;
-      const parts = arriving.get(input);
-      if (parts === undefined) arriving.set(input, [gradient]);
-      else parts.push(gradient);
+      if (flowing[i] !== undefined && wanted.has(input)) arrive(input, flowing[i]);
     });
   }
-  return leaves.map((leaf) => {
-    const gradient = arrived(leaf);
-    return gradient === undefined ? zeros(leaf) : expand(gradient, leaf.shape);
-  });
+  return leaves.map((leaf) => arriving.get(leaf) ?? []);
 }
 
 function flowBack(node: Node, outgoing: readonly (Tensor | undefined)[], wants: (input: number) => boolean) {
@@ -61,8 +74,8 @@ function flowBack(node: Node, outgoing: readonly (Tensor | undefined)[], wants: 
   });
 }
 
-/** Every tensor on a path from a leaf, the leaves included. */
-function dependents(order: readonly Node[], leaves: readonly Tensor[]): ReadonlySet<Tensor> {
+/** Every tensor of these nodes on a path from a leaf, and the leaves. */
+export function dependents(order: readonly Node[], leaves: readonly Tensor[]): ReadonlySet<Tensor> {
   const reached = new Set<Tensor>(leaves);
   for (const node of order) {
     if (node.inputs.some((input) => reached.has(input))) for (const output of node.outputs) reached.add(output);
@@ -74,9 +87,9 @@ function dependents(order: readonly Node[], leaves: readonly Tensor[]): Readonly
  * The sum of the gradients that meet at one tensor. Lookups into one table (tied embeddings) become a single scatter over
  * the dense rest: a scatter each would fill and add a table-sized array apiece.
  */
-function accumulate(parts: readonly Tensor[]): Tensor {
+export function accumulate(parts: readonly Tensor[]): Tensor {
+  if (parts.length === 1) return parts[0]!;
   const scatters = parts.filter(isScatter);
-  if (scatters.length < 2 && scatters.length === parts.length) return parts[0]!;
   const dense = parts.map((part) => (isScatter(part) ? part.node.inputs[0]! : part)).filter((part) => !isZero(part));
   const base = dense.length > 0 ? dense.reduce((a, b) => add(a, b)) : zeros(parts[0]!);
   if (scatters.length === 0) return base;

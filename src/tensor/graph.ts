@@ -87,6 +87,15 @@ export interface Operation<A extends Attributes = Attributes> {
   gradient?(context: GradientContext<A>): readonly (Tensor | undefined)[];
   /** Its ONNX form: the names of the values it leaves, one an output. */
   onnx(emitter: Emitter, inputs: readonly string[], node: Node, attributes: A): string | readonly string[];
+  /**
+   * Where attributes hold a graph, as the body of a loop: the node over other inputs with `through` applied to the tensors of
+   * that graph; undefined if `through` changes none of them.
+   */
+  rewriteInner?(
+    inputs: readonly Tensor[],
+    attributes: A,
+    through: (tensors: readonly Tensor[]) => readonly Tensor[],
+  ): readonly Tensor[] | undefined;
   /** Inputs that only rewrites read: what is lowered does not depend on them. Absent: none. */
   idle?(attributes: A): readonly number[];
   readonly samples: readonly Sample<A>[];

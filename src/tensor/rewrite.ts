@@ -7,20 +7,31 @@ import type { Program } from "./program.ts";
 export type RewriteRule = (node: Node, inputs: readonly Tensor[]) => readonly Tensor[] | undefined;
 
 /**
- * Applies a rule to every node, inputs first. Rewrite after differentiating: gradients of a rewritten program may still
- * lead through the original.
+ * Applies a rule to every node, inputs first, and to the bodies of loops. Rewrite after differentiating: gradients of a
+ * rewritten program may still lead through the original.
  */
 export function rewrite(program: Program, rule: RewriteRule): Program {
+  const done = new Set<Node>();
   const replaced = new Map<Tensor, Tensor>();
   const now = (tensor: Tensor): Tensor => replaced.get(tensor) ?? tensor;
-  for (const node of topologicalOrder(Object.values(program.outputs), { idle: true })) {
-    const inputs = node.inputs.map(now);
-    const changed = inputs.some((tensor, i) => tensor !== node.inputs[i]);
-    const outputs = rule(node, inputs) ?? (changed ? apply(node.operation, inputs, node.attributes) : node.outputs);
-    node.outputs.forEach((output, i) => {
-      if (outputs[i] !== undefined && outputs[i] !== output) replaced.set(output, outputs[i]);
-    });
-  }
+  const through = (tensors: readonly Tensor[]): readonly Tensor[] => {
+    for (const node of topologicalOrder(tensors, { idle: true })) {
+      if (done.has(node)) continue;
+      done.add(node);
+      const { operation, attributes } = node;
+      const inputs = node.inputs.map(now);
+      const changed = inputs.some((tensor, i) => tensor !== node.inputs[i]);
+      const outputs =
+        rule(node, inputs) ??
+        operation.rewriteInner?.(inputs, attributes, through) ??
+        (changed ? apply(operation, inputs, attributes) : node.outputs);
+      node.outputs.forEach((output, i) => {
+        if (outputs[i] !== undefined && outputs[i] !== output) replaced.set(output, outputs[i]);
+      });
+    }
+    return tensors.map(now);
+  };
+  through(Object.values(program.outputs));
   const rename = (tensors: Readonly<Record<string, Tensor>>) =>
     Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, now(tensor)]));
   return { name: program.name, inputs: rename(program.inputs), outputs: rename(program.outputs) };

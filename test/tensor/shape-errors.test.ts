@@ -186,6 +186,43 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.linearCrossEntropy(x([2, 4]), x([9, 4]), whole([3])), "axis 0", "2 and 3"],
     [() => t.linearCrossEntropy(x([2, 4]), x([9, 4]), whole([2, 1])), "labels [n]"],
   ],
+  scan: [
+    [
+      () => t.scan({ carry: [x([2])], sequences: [] }, (carry) => ({ carry, outputs: [] })),
+      "[2]",
+      "at least one sequence",
+    ],
+    [
+      () => t.scan({ carry: [x([2])], sequences: [x([])] }, (carry) => ({ carry, outputs: [] })),
+      "sequence 0",
+      "no axis of time",
+    ],
+    [
+      () => t.scan({ carry: [], sequences: [x([3, 2]), x([4, 2])] }, () => ({ carry: [], outputs: [] })),
+      "sequences 0 and 1",
+      "3 and 4",
+    ],
+    [
+      () => t.scan({ carry: [x([2])], sequences: [x([3, 2])] }, () => ({ carry: [], outputs: [] })),
+      "a carry of 1",
+      "hands on 0",
+    ],
+    [
+      () => t.scan({ carry: [x([2])], sequences: [x([3, 4])] }, (_, slices) => ({ carry: slices, outputs: [] })),
+      "carry 0",
+      "float32 [2]",
+      "float32 [4]",
+    ],
+    [
+      () =>
+        t.scan({ carry: [x([2])], sequences: [x([3, 2])] }, ([c], [s]) => ({
+          carry: [t.dropout(t.add(c!, s!), 0.5)],
+          outputs: [],
+        })),
+      "random bytes",
+      "before or behind the loop",
+    ],
+  ],
   phase: [
     [() => t.phase(x([2, 3]), x([3])), "[2, 3]", "[3]", "same shape"],
     [() => t.phase(x([2]), whole([2])), "float32", "int32", "same dtype"],
