@@ -153,7 +153,7 @@ export class YarnScaling implements RotaryScaling {
       (dimensions * Math.log(this.originalMaxPositions / (rotations * 2 * Math.PI))) / (2 * Math.log(theta));
     const first = Math.max(Math.floor(pairAt(this.fastRotations)), 0);
     const last = Math.min(Math.ceil(pairAt(this.slowRotations)), dimensions - 1);
-    const width = last === first ? 0.001 : last - first;
+    const width = Math.max(last - first, 0.001); // a step where the ends meet
     return fixedFrequencies(
       plainFrequencies(rotation).map((frequency, i) => {
         const slowed = Math.min(Math.max((i - first) / width, 0), 1); // 0: as it was, 1: interpolated
