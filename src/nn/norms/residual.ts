@@ -2,10 +2,11 @@
 import { add, type Tensor } from "../../tensor/index.ts";
 import type { Dropout } from "../dropout.ts";
 import { Module } from "../module.ts";
+import type { Pass } from "../pass.ts";
 
 /** A module with one input and one output of the same shape. */
 export interface Norm extends Module {
-  forward(x: Tensor): Tensor;
+  forward(x: Tensor, pass?: Pass): Tensor;
 }
 
 /** A residual connection around a sublayer. */
@@ -19,19 +20,19 @@ export abstract class Residual extends Module {
     this.dropout = dropout;
   }
 
-  abstract override forward(x: Tensor, sublayer: (x: Tensor) => Tensor): Tensor;
+  abstract forward(x: Tensor, sublayer: (x: Tensor) => Tensor, pass?: Pass): Tensor;
 }
 
 /** norm(x + dropout(sublayer(x))): the paper's. Vaswani et al. 2017, section 3.1. */
 export class PostNorm extends Residual {
-  override forward(x: Tensor, sublayer: (x: Tensor) => Tensor): Tensor {
-    return this.norm.forward(add(x, this.dropout.forward(sublayer(x))));
+  override forward(x: Tensor, sublayer: (x: Tensor) => Tensor, pass?: Pass): Tensor {
+    return this.norm.forward(add(x, this.dropout.forward(sublayer(x))), pass);
   }
 }
 
 /** x + dropout(sublayer(norm(x))): trains without warm-up. Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture". */
 export class PreNorm extends Residual {
-  override forward(x: Tensor, sublayer: (x: Tensor) => Tensor): Tensor {
-    return add(x, this.dropout.forward(sublayer(this.norm.forward(x))));
+  override forward(x: Tensor, sublayer: (x: Tensor) => Tensor, pass?: Pass): Tensor {
+    return add(x, this.dropout.forward(sublayer(this.norm.forward(x, pass))));
   }
 }
