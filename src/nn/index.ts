@@ -46,6 +46,7 @@ export {
   parameterInputs,
   type ParameterOptions,
 } from "./module.ts";
+export { nearestNeighbours, type NearestNeighboursOptions, type Neighbour } from "./nearest-neighbours.ts";
 export { BatchNorm, type BatchNormOptions } from "./norms/batch-norm.ts";
 export { DeepNorm, deepNormScale, type DeepNormScale } from "./norms/deep-norm.ts";
 export { LayerNorm } from "./norms/layer-norm.ts";
@@ -82,3 +83,4 @@ export {
   type SinusoidalOptions,
 } from "./position/table.ts";
 export { XPositions, type XposOptions } from "./position/xpos.ts";
+export { coverageText, embedWords, type EmbedWordsOptions, type WordCoverage } from "./pretrained-embedding.ts";

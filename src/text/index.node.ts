@@ -5,7 +5,10 @@ export {
   CharacterTokenizer,
   learnMerges,
   loadTokenizer,
+  placesOfWords,
+  readWordVectors,
   trainTokenizer,
+  wordOfToken,
   WordTokenizer,
   type BpeOptions,
   type CharacterOptions,
@@ -13,9 +16,12 @@ export {
   type EncodeOptions,
   type LearnMergesOptions,
   type LearntMerges,
+  type ReadWordVectorsOptions,
   type SpecialIds,
   type Tokenizer,
   type TokenizerJson,
   type TokenizerOptions,
   type WordOptions,
+  type WordVectors,
 } from "./index.ts";
+export { wordVectorsFile } from "./word-vectors.node.ts";

@@ -6,3 +6,5 @@ export { loadTokenizer } from "./load-tokenizer.ts";
 export type { DecodeOptions, EncodeOptions, SpecialIds, Tokenizer, TokenizerJson } from "./tokenizer.ts";
 export { trainTokenizer, type TokenizerOptions } from "./train-tokenizer.ts";
 export { WordTokenizer, type WordOptions } from "./word-tokenizer.ts";
+export { readWordVectors, type ReadWordVectorsOptions, type WordVectors } from "./word-vectors.ts";
+export { placesOfWords, wordOfToken } from "./words-of-tokens.ts";
