@@ -6,6 +6,7 @@ import type { AttentionScope } from "../../../src/nn/attention/scope.ts";
 import type { RecurrentMixer } from "../../../src/nn/mixer.ts";
 import { LinearAttention } from "../../../src/nn/mixers/linear-attention.ts";
 import { Retention } from "../../../src/nn/mixers/retention.ts";
+import { SelectiveStateSpace } from "../../../src/nn/mixers/selective-state-space.ts";
 import { RotaryPositions } from "../../../src/nn/position/rotary.ts";
 import { gradients, mul, sum, tanh, type Tensor } from "../../../src/tensor/index.ts";
 import { expectClose, largestDifference } from "../../close.ts";
@@ -29,6 +30,11 @@ const mixers: readonly (readonly [name: string, mixer: Formed])[] = [
   ["linear attention", new LinearAttention({ dModel, heads: 2, chunk: 4 })],
   ["retention", new Retention({ dModel, heads: 2, chunk: 4 })],
   ["retention with wider values", new Retention({ dModel, heads: 2, expand: 2, bias: true, chunk: 3 })],
+  ["a selective state space", new SelectiveStateSpace({ dModel, state: 3, chunk: 4 })],
+  [
+    "a narrow selective state space",
+    new SelectiveStateSpace({ dModel, expand: 1, state: 2, convolution: 1, rank: 3, chunk: 1 }),
+  ],
 ];
 
 /** A number for each position, the same over the width. */

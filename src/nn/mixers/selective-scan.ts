@@ -1,0 +1,118 @@
+// The recurrence of a selective state space: how much of the state stays, what enters it and what is read from it are all
+// functions of the input. hₜ = exp(Δₜ A) hₜ₋₁ + Δₜ Bₜ xₜ and yₜ = Cₜ · hₜ, a state of N numbers for each channel.
+// Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", algorithm 2. Of the input's
+// discretisation (equation 4) only the first order is taken, B̄ = Δ B, as its authors' program does.
+import {
+  add,
+  concat,
+  cumulativeSum,
+  exp,
+  greaterOrEqual,
+  matmul,
+  mul,
+  range,
+  reshape,
+  scan,
+  slice,
+  sub,
+  sum,
+  transpose,
+  where,
+  zeros,
+  type Dim,
+  type Shape,
+  type Tensor,
+} from "../../tensor/index.ts";
+import { joinChunks, splitChunks } from "./chunks.ts";
+
+/** The axes before the last are [batch, time] over sequences and [rows] at one position. */
+export interface SelectiveScan {
+  /** [.., channels] */
+  readonly x: Tensor;
+  /** Δ [.., channels]; where it is 0 the state stays as it is. */
+  readonly timeStep: Tensor;
+  /** A [states, channels], below 0. */
+  readonly decay: Tensor;
+  /** B [.., states] */
+  readonly enter: Tensor;
+  /** C [.., states] */
+  readonly read: Tensor;
+}
+
+/** One position of every row: state [rows, states, channels] → the next, and y [rows, channels]. */
+export function selectiveStep({ x, timeStep, decay, enter, read }: SelectiveScan, state: Tensor) {
+  const next = advance({ gained: mul(timeStep, x), timeStep, decay, enter }, state);
+  const [rows, channels] = x.shape as readonly [Dim, number];
+  return { state: next, output: reshape(readState(read, next), [rows, channels]) };
+}
+
+/**
+ * The recurrence as a loop inside the program, `size` positions in each turn: [batch, time, channels]. Time and memory are
+ * linear in the length; for the way back the states between turns are kept and those inside one are worked out again.
+ */
+export function chunkedScan({ x, timeStep, decay, enter, read }: SelectiveScan, size: number): Tensor {
+  const [batch, time, channels] = x.shape as readonly [Dim, Dim, number];
+  const states = decay.shape[0] as number;
+  const turns = (of: Tensor): Tensor => transpose(splitChunks(of, 1, size), [1, 2, 0, 3]); // [turns, size, batch, ..]
+  const start = zeros({ dtype: x.dtype, shape: [batch, states, channels] });
+  const sequences = [mul(timeStep, x), timeStep, enter, read].map(turns);
+  const scanned = scan({ carry: [start], sequences }, ([found], slices) => {
+    let state = found!;
+    const outputs: Tensor[] = []; // [batch, 1, channels] each
+    for (let i = 0; i < size; i++) {
+      const [gained, step, entering, reading] = slices.map((each) => position(each, i)) as [
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+      state = advance({ gained, timeStep: step, decay, enter: entering }, state);
+      outputs.push(readState(reading, state));
+    }
+    return { carry: [state], outputs: [concat(outputs, 1)] };
+  });
+  return joinChunks(transpose(scanned.outputs[0]!, [1, 0, 2, 3]), 1, time);
+}
+
+/**
+ * Every earlier position's share in every later one's state at once, quadratic in time and a state wide: the definition.
+ * With Sₜ the sum of Δ up to t, hₜ = Σ over s ≤ t of exp(A (Sₜ − Sₛ)) Δₛ Bₛ xₛ.
+ */
+export function parallelScan({ x, timeStep, decay, enter, read }: SelectiveScan): Tensor {
+  const [batch, time, channels] = x.shape as readonly [Dim, Dim, number];
+  const states = decay.shape[0] as number;
+  const passed = cumulativeSum(timeStep, 1);
+  const isPast = greaterOrEqual(reshape(range(time), [time, 1, 1]), reshape(range(time), [1, time, 1]));
+  const between = sub(reshape(passed, [batch, time, 1, channels]), reshape(passed, [batch, 1, time, channels]));
+  // What lies ahead would grow without bound, so its exponent is taken away and not only its product.
+  const exponents = mul(reshape(where(isPast, between, 0), [batch, time, time, 1, channels]), decay);
+  const gained = mul(
+    reshape(mul(timeStep, x), [batch, 1, time, 1, channels]),
+    reshape(enter, [batch, 1, time, states, 1]),
+  );
+  const shares = mul(exp(exponents), gained); // [batch, time, time, states, channels]
+  const state = sum(where(reshape(isPast, [time, time, 1, 1]), shares, 0), { axes: [2] });
+  return reshape(matmul(reshape(read, [batch, time, 1, states]), state), [batch, time, channels]);
+}
+
+type Gain = Pick<SelectiveScan, "timeStep" | "decay" | "enter"> & {
+  /** Δ x [rows, channels] */ readonly gained: Tensor;
+};
+
+/** The state [rows, states, channels] after one more position. */
+function advance({ gained, timeStep, decay, enter }: Gain, state: Tensor): Tensor {
+  const [rows, channels] = timeStep.shape as readonly [Dim, number];
+  const across: Shape = [rows, 1, channels];
+  const kept = mul(exp(mul(reshape(timeStep, across), decay)), state);
+  return add(kept, mul(reshape(enter, [rows, state.shape[1]!, 1]), reshape(gained, across)));
+}
+
+/** C [rows, states] and h [rows, states, channels] → C · h [rows, 1, channels]. */
+function readState(read: Tensor, state: Tensor): Tensor {
+  return matmul(reshape(read, [read.shape[0]!, 1, read.shape[1]!]), state);
+}
+
+/** x [size, ..] at one place of the first axis: [..]. */
+function position(x: Tensor, i: number): Tensor {
+  return reshape(slice(x, { axis: 0, start: i, end: i + 1 }), x.shape.slice(1));
+}
