@@ -1,5 +1,5 @@
 // One update's forward and backward pass: the loss program differentiated, compiled, and fed from flat memory.
-import { randomKey, type HostTensor } from "../base/index.ts";
+import { ConfigError, randomKey, type HostTensor } from "../base/index.ts";
 import { compile, RandomBytes, type Executable, type Feeds, type SessionOptions } from "../engine/index.ts";
 import type { LossProgram } from "../models/index.ts";
 import type { Parameter } from "../nn/index.ts";
@@ -38,11 +38,15 @@ export interface StepResult {
 }
 
 const randomPrefix = "random.";
+const statisticPrefix = "statistic.";
 
-/** The program of a training step: loss, figures, and `gradient.<name>` for every trainable parameter. */
+/**
+ * The program of a training step: loss, figures, `gradient.<name>` for every trainable parameter, and `statistic.<name>` for
+ * every parameter that follows the data.
+ */
 export function trainingProgram(
   parameters: ReadonlyMap<string, Parameter>,
-  { inputs, loss, figures }: LossProgram,
+  { inputs, loss, figures, statistics = new Map() }: LossProgram,
 ): Program {
   const trainable = [...parameters].filter(([, parameter]) => parameter.trainable);
   const flowing = gradients(
@@ -51,6 +55,8 @@ export function trainingProgram(
   );
   const outputs: Record<string, Tensor> = { loss, ...figures };
   trainable.forEach(([name], i) => (outputs[`gradient.${name}`] = flowing[i]!));
+  for (const [parameter, next] of statistics)
+    outputs[`${statisticPrefix}${nameOfStatistic(parameters, parameter)}`] = next;
   const given: Record<string, Tensor> = { ...inputs };
   for (const [name, { value }] of parameters) given[name] = value;
   // Dropout sites are numbered in the order in which the program computes them, which is the same in every trace.
@@ -63,12 +69,23 @@ export function trainingProgram(
   return { name: "training-step", inputs: given, outputs };
 }
 
+function nameOfStatistic(parameters: ReadonlyMap<string, Parameter>, statistic: Parameter): string {
+  const [name] = [...parameters].find(([, parameter]) => parameter === statistic) ?? [];
+  if (name === undefined)
+    throw new ConfigError("statistics", "one belongs to no parameter of the model that is trained.");
+  if (statistic.trainable)
+    throw new ConfigError(name, "it follows the data, so no gradient may move it: make it with trainable: false.");
+  return name;
+}
+
 export class TrainingStep {
   readonly program: Program;
   readonly #executable: Executable;
   readonly #memory: StepMemory;
   readonly #seed: number;
   readonly #figures: readonly string[];
+  /** Parameters whose next values the program gives. */
+  readonly #statistics: readonly string[];
   readonly #into: Feeds;
   readonly #sites: readonly { name: string; shape: Shape }[];
   readonly #random = new RandomBytes();
@@ -91,6 +108,9 @@ export class TrainingStep {
     this.#memory = memory;
     this.#seed = seed;
     this.#figures = figures;
+    this.#statistics = Object.keys(program.outputs).flatMap((name) =>
+      name.startsWith(statisticPrefix) ? [name.slice(statisticPrefix.length)] : [],
+    );
     this.#into = Object.fromEntries(
       Object.entries(memory.gradients).map(([name, gradient]) => [`gradient.${name}`, gradient]),
     );
@@ -100,14 +120,18 @@ export class TrainingStep {
   }
 
   /**
-   * Runs forward and backward over one batch and leaves its gradients in memory, in place of what was there. The masks are a
-   * function of (seed, step, microBatch) alone.
+   * Runs forward and backward over one batch and leaves its gradients in memory, in place of what was there; statistics become
+   * what the batch makes of them, also between the micro-batches of one update. The masks are a function of
+   * (seed, step, microBatch) alone.
    */
   async run(feeds: Feeds, { step, microBatch = 0 }: { step: number; microBatch?: number }): Promise<StepResult> {
     const results = await this.#executable.run(
       { ...feeds, ...this.#memory.values, ...this.#masks(feeds, step, microBatch) },
       { into: this.#into },
     );
+    // Copied when the run is over: the program reads the old values, and must not find new ones in their place half way.
+    for (const name of this.#statistics)
+      this.#memory.values[name]!.data.set(results[`${statisticPrefix}${name}`]!.data as Float32Array);
     const figures = Object.fromEntries(this.#figures.map((name) => [name, Number(results[name]!.data[0])]));
     return { loss: Number(results.loss!.data[0]), figures };
   }
