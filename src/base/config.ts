@@ -35,6 +35,7 @@ interface SchemaNode {
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
   readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
@@ -106,11 +107,19 @@ interface Problem {
 function problemsOf(issue: z.core.$ZodIssue, root: unknown, tree: SchemaNode): Problem[] {
   const path = issue.path as ConfigPath;
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: [...path, key], text: unknownKeyText([...path, key], tree) }));
+    return issue.keys.map((key) => ({ path: [...path, key], text: unknownKeyText([...path, key], tree, root) }));
   }
   const name = path.length === 0 ? "the configuration" : path.join(".");
-  const node = nodeAt(tree, path);
+  const node = nodeAt(tree, path, root);
   const value = valueAt(root, path);
+  if (issue.code === "invalid_union" && isSection(value)) {
+    // Of several forms that a section may have, the one that fits best is the one that was meant.
+    const meant = issue.errors.toSorted((a, b) => misfit(a) - misfit(b))[0];
+    if (meant !== undefined && misfit(meant) < formLost) {
+      const placed = meant.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+      return placed.flatMap((inner) => problemsOf(inner as z.core.$ZodIssue, root, tree));
+    }
+  }
   // A check across several keys, or of a text's form, states what is wrong itself; the name goes in front.
   if (issue.code === "custom") return [{ path, text: `${name} ${issue.message}` }];
   if (value === undefined) {
@@ -119,16 +128,16 @@ function problemsOf(issue: z.core.$ZodIssue, root: unknown, tree: SchemaNode): P
   }
   const wanted =
     node === undefined || issue.code === "invalid_format" ? issue.message : `must be ${article(typeText(node))}`;
-  const near = typeof value === "string" ? nearest(value, (node?.enum ?? []).map(String)) : undefined;
+  const near = typeof value === "string" ? nearest(value, namesIn(node)) : undefined;
   const hint = near === undefined ? "" : ` Did you mean ${near}?`;
   return [{ path, text: `${name} ${wanted} (got ${JSON.stringify(value)}).${hint}` }];
 }
 
 /** Names the nearest key of the same section; failing that, the section where a key of that name does exist. */
-function unknownKeyText(path: ConfigPath, tree: SchemaNode): string {
+function unknownKeyText(path: ConfigPath, tree: SchemaNode, root: unknown): string {
   const key = String(path.at(-1));
   const parent = path.slice(0, -1);
-  const siblings = Object.keys(nodeAt(tree, parent)?.properties ?? {});
+  const siblings = Object.keys(nodeAt(tree, parent, root)?.properties ?? {});
   const join = (known: string): string => [...parent, known].join(".");
   const near = nearest(key, siblings);
   if (near !== undefined) return `unknown key ${path.join(".")}. Did you mean ${join(near)}?`;
@@ -144,12 +153,50 @@ function pathsTo(key: string, node: SchemaNode, prefix: string): string[] {
   ]);
 }
 
-function nodeAt(tree: SchemaNode, path: ConfigPath): SchemaNode | undefined {
-  let node: SchemaNode | undefined = tree;
-  for (const key of path) {
-    node = typeof key === "number" ? (node?.prefixItems?.[key] ?? node?.items) : node?.properties?.[key];
+/** The schema of a value; of several forms of a section the one that the value has. */
+function nodeAt(tree: SchemaNode, path: ConfigPath, root: unknown): SchemaNode | undefined {
+  let node: SchemaNode | undefined = formOf(tree, root);
+  for (const [depth, key] of path.entries()) {
+    const next: SchemaNode | undefined =
+      typeof key === "number" ? (node?.prefixItems?.[key] ?? node?.items) : node?.properties?.[key];
+    node = next && formOf(next, valueAt(root, path.slice(0, depth + 1)));
   }
   return node;
+}
+
+function formOf(node: SchemaNode, value: unknown): SchemaNode {
+  if (node.anyOf === undefined || !isSection(value)) return node;
+  const forms = node.anyOf.map((form) => formOf(form, value)).filter(({ properties }) => properties !== undefined);
+  const fit = ({ properties = {} }: SchemaNode): number => {
+    const named = Object.entries(properties).find(([, child]) => child.const !== undefined);
+    if (named !== undefined && value[named[0]] === named[1].const) return Infinity;
+    return Object.keys(value).filter((key) => key in properties).length;
+  };
+  return forms.toSorted((a, b) => fit(b) - fit(a))[0] ?? node;
+}
+
+function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** From here on a form of a section is another form than the one that was meant. */
+const formLost = 1000;
+
+/** How far a section is from one of its forms, given what is wrong with it: the wrong kind outweighs everything else. */
+function misfit(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.reduce((total, issue) => {
+    const { code, path } = issue;
+    if (path.length === 0 && code === "invalid_union") return total + Math.min(formLost, ...issue.errors.map(misfit));
+    if (path.length === 0 && code !== "unrecognized_keys") return total + formLost;
+    if (path.at(-1) === "kind") return total + formLost / 2;
+    return total + (code === "unrecognized_keys" ? 2 * issue.keys.length : 1);
+  }, 0);
+}
+
+/** Every name that a value may be. */
+function namesIn(node: SchemaNode | undefined): string[] {
+  if (node === undefined) return [];
+  return [...(node.enum ?? []).map(String), ...(node.anyOf ?? []).flatMap(namesIn)];
 }
 
 function valueAt(root: unknown, path: ConfigPath): unknown {
@@ -163,8 +210,10 @@ function valueAt(root: unknown, path: ConfigPath): unknown {
 
 /** What a value must be, in words. */
 function typeText(node: SchemaNode): string {
+  if (node.const !== undefined) return JSON.stringify(node.const).replaceAll("\"", "");
   if (node.enum !== undefined) return node.enum.map(String).join(" | ");
-  if (node.anyOf !== undefined) return node.anyOf.map(typeText).join(" | ");
+  if (node.anyOf !== undefined)
+    return [...new Set(node.anyOf.flatMap((form) => typeText(form).split(" | ")))].join(" | ");
   if (node.prefixItems !== undefined)
     return `list of ${node.prefixItems.length}: ${node.prefixItems.map(typeText).join(", ")}`;
   if (node.items !== undefined) return `list, each ${typeText(node.items)}`;

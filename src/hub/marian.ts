@@ -16,7 +16,10 @@ export const marian: HubFamily = {
       static_position_embeddings: true,
       ...(isShared(config) && { decoder_vocab_size: config.vocab_size }),
     });
-    const options: TransformerOptions = { ...bartLikeOptions(config), positions: "sinusoidal-halves" };
+    const options: TransformerOptions = {
+      ...bartLikeOptions(config),
+      positions: { kind: "sinusoidal", layout: "halves" },
+    };
     if (isShared(config)) return options;
     const vocabularySize = { source: numberOf(config, "vocab_size"), target: numberOf(config, "decoder_vocab_size") };
     return { ...options, vocabularySize, tying: "two-way" };

@@ -1,55 +1,74 @@
 import type { Tensor } from "../tensor/index.ts";
-import { Module, type FeedForward, type KeyValue, type MultiHeadAttention, type Residual } from "../nn/index.ts";
+import {
+  Module,
+  Pass,
+  type AttentionPositions,
+  type AttentionScope,
+  type FeedForwardLayer,
+  type KeyValue,
+  type Mixed,
+  type Mixer,
+  type MultiHeadAttention,
+  type Residual,
+} from "../nn/index.ts";
 import type { LayerParts } from "./encoder.ts";
-import { Stack } from "./stack.ts";
+import { Stack, type StackOptions } from "./stack.ts";
 
-/** Attention to the output so far, given the queries' input: teacher forcing sees all positions, decoding one and a cache. */
-export type SelfAttend = (attention: MultiHeadAttention, x: Tensor) => { output: Tensor; weights: Tensor };
+/** How a layer looks at the output so far: teacher forcing sees all positions, decoding one and what it kept. */
+export type SelfMix = (mixer: Mixer, x: Tensor) => Mixed;
 
-/** Attention to the encoder's output. */
-export type CrossAttend = SelfAttend;
+/** How a layer looks at the encoder's output. */
+export type CrossAttend = (attention: MultiHeadAttention, x: Tensor) => Mixed;
 
 export interface DecoderLayerTrace {
   readonly output: Tensor;
-  readonly selfWeights: Tensor;
-  readonly crossWeights: Tensor;
+  readonly selfWeights: Tensor | undefined;
+  readonly crossWeights: Tensor | undefined;
 }
 
 /** Masked self-attention, attention to the encoder, feed-forward, each in a residual connection. Vaswani et al. 2017, section 3.1. */
 export class DecoderLayer extends Module {
-  readonly selfAttention: MultiHeadAttention;
+  readonly selfAttention: Mixer;
   readonly selfAttentionResidual: Residual;
   readonly crossAttention: MultiHeadAttention;
   readonly crossAttentionResidual: Residual;
-  readonly feedForward: FeedForward;
+  readonly feedForward: FeedForwardLayer;
   readonly feedForwardResidual: Residual;
 
   constructor(parts: LayerParts) {
     super();
-    this.selfAttention = parts.attention();
+    this.selfAttention = parts.mixer();
     this.selfAttentionResidual = parts.residual();
-    this.crossAttention = parts.attention();
+    this.crossAttention = parts.crossAttention();
     this.crossAttentionResidual = parts.residual();
     this.feedForward = parts.feedForward();
     this.feedForwardResidual = parts.residual();
   }
 
   /** x [batch, targetTime, dModel] → the same. What the queries look at is the caller's affair. */
-  forward(x: Tensor, selfAttend: SelfAttend, crossAttend: CrossAttend): DecoderLayerTrace {
+  forward(x: Tensor, selfMix: SelfMix, crossAttend: CrossAttend, pass: Pass): DecoderLayerTrace {
     let selfWeights: Tensor | undefined;
     let crossWeights: Tensor | undefined;
-    const own = this.selfAttentionResidual.forward(x, (y) => {
-      const { output, weights } = selfAttend(this.selfAttention, y);
-      selfWeights = weights;
-      return output;
-    });
-    const crossed = this.crossAttentionResidual.forward(own, (y) => {
-      const { output, weights } = crossAttend(this.crossAttention, y);
-      crossWeights = weights;
-      return output;
-    });
-    const output = this.feedForwardResidual.forward(crossed, (y) => this.feedForward.forward(y));
-    return { output, selfWeights: selfWeights!, crossWeights: crossWeights! };
+    const own = this.selfAttentionResidual.forward(
+      x,
+      (y) => {
+        const { output, weights } = selfMix(this.selfAttention, y);
+        selfWeights = weights;
+        return output;
+      },
+      pass,
+    );
+    const crossed = this.crossAttentionResidual.forward(
+      own,
+      (y) => {
+        const { output, weights } = crossAttend(this.crossAttention, y);
+        crossWeights = weights;
+        return output;
+      },
+      pass,
+    );
+    const output = this.feedForwardResidual.forward(crossed, (y) => this.feedForward.forward(y, pass), pass);
+    return { output, selfWeights, crossWeights };
   }
 }
 
@@ -58,18 +77,31 @@ export interface DecoderTrace {
   readonly output: Tensor;
   /** Before the first layer and after each: layers + 1 tensors. */
   readonly hidden: readonly Tensor[];
-  readonly selfAttention: readonly Tensor[];
-  readonly crossAttention: readonly Tensor[];
+  /** A layer's weights where they exist as a whole. */
+  readonly selfAttention: readonly (Tensor | undefined)[];
+  readonly crossAttention: readonly (Tensor | undefined)[];
 }
 
 export class Decoder extends Stack<DecoderLayer> {
+  /** How self-attention learns of places, in all layers alike. */
+  readonly positions: AttentionPositions | undefined;
+
+  constructor({ positions, ...options }: StackOptions<DecoderLayer> & { positions?: AttentionPositions | undefined }) {
+    super(options);
+    this.positions = positions;
+  }
+
   /** Runs the stack; `attend` says for each layer what its queries look at. */
-  forward(x: Tensor, attend: (layer: number) => { self: SelfAttend; cross: CrossAttend }): DecoderTrace {
-    const selfAttention: Tensor[] = [];
-    const crossAttention: Tensor[] = [];
-    const hidden = this.climb(x, (layer, below, index) => {
+  forward(
+    x: Tensor,
+    attend: (layer: number) => { self: SelfMix; cross: CrossAttend },
+    pass = new Pass(),
+  ): DecoderTrace {
+    const selfAttention: (Tensor | undefined)[] = [];
+    const crossAttention: (Tensor | undefined)[] = [];
+    const hidden = this.climb(x, pass, (layer, below, index) => {
       const { self, cross } = attend(index);
-      const { output, selfWeights, crossWeights } = layer.forward(below, self, cross);
+      const { output, selfWeights, crossWeights } = layer.forward(below, self, cross, pass);
       selfAttention.push(selfWeights);
       crossAttention.push(crossWeights);
       return output;
@@ -77,16 +109,25 @@ export class Decoder extends Stack<DecoderLayer> {
     return { output: hidden.at(-1)!, hidden, selfAttention, crossAttention };
   }
 
-  /** Attention over whole sequences, as in training: `memory` and both biases are known at once. */
-  teacherForced(x: Tensor, memory: Tensor, biases: { self: Tensor; cross: Tensor }): DecoderTrace {
-    return this.forward(x, () => ({
-      self: (attention, y) => attention.forward(y, y, biases.self),
-      cross: (attention, y) => attention.forward(y, memory, biases.cross),
-    }));
+  /** Attention over whole sequences, as in training: one memory a layer, and both scopes, are known at once. */
+  teacherForced(
+    x: Tensor,
+    memories: readonly Tensor[],
+    scopes: { self: AttentionScope; cross: AttentionScope },
+    pass = new Pass(),
+  ): DecoderTrace {
+    return this.forward(
+      x,
+      (layer) => ({
+        self: (mixer, y) => mixer.forward(y, scopes.self, pass),
+        cross: (attention, y) => attention.lookAt(y, memories[layer]!, scopes.cross),
+      }),
+      pass,
+    );
   }
 
-  /** Keys and values of the encoder's output for every layer, worked out once a sentence. */
-  memoryKeysAndValues(memory: Tensor): KeyValue[] {
-    return this.layers.map(({ crossAttention }) => crossAttention.keysAndValues(memory));
+  /** Keys and values of each layer's memory, worked out once a sentence. */
+  memoryKeysAndValues(memories: readonly Tensor[]): KeyValue[] {
+    return this.layers.map(({ crossAttention }, layer) => crossAttention.keysAndValues(memories[layer]!));
   }
 }

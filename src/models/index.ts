@@ -1,4 +1,29 @@
 // models: the Transformer in its shapes, and the programs it is trained and decoded with.
+export { inStack, type Kind, type PerStack, type StackName, type StackSizes } from "./choices/choice.ts";
+export {
+  exclusions,
+  isPossible,
+  type ChosenInStack,
+  type CombinedChoices,
+  type Exclusion,
+} from "./choices/combinations.ts";
+export {
+  feedForwardPart,
+  type DenseFeedForwardName,
+  type ExpertsOptions,
+  type FeedForwardChoice,
+  type FeedForwardOptionsByKind,
+  type FeedForwardSizes,
+} from "./choices/feed-forwards.ts";
+export {
+  mixerPart,
+  type AttentionOptions,
+  type MixerChoice,
+  type MixerOptions,
+  type MixerSizes,
+} from "./choices/mixers.ts";
+export { normPart, residualPart, type NormChoice, type NormName, type NormPlacement } from "./choices/norms.ts";
+export { positionParts, type PositionChoice, type PositionOptions, type PositionParts } from "./choices/positions.ts";
 export { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 export {
   Decoder,
@@ -6,15 +31,30 @@ export {
   type CrossAttend,
   type DecoderLayerTrace,
   type DecoderTrace,
-  type SelfAttend,
+  type SelfMix,
 } from "./decoder.ts";
 export { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
+export { KeyValueCache } from "./key-value-cache.ts";
+export { MemoryRouting, type MemoryChoice, type MemoryRoutingOptions } from "./memory-routing.ts";
+export {
+  bertPresets,
+  gptPresets,
+  transformerPresets,
+  type BertPreset,
+  type GptPreset,
+  type PresetSizes,
+  type TransformerPreset,
+} from "./presets.ts";
+export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
+export { cacheBytesPerToken, StepTrace, type CacheShape } from "./step-trace.ts";
+export { poolKeyValueHeads, type PoolKeyValueHeadsOptions } from "./grouped-query-conversion.ts";
 export { teacherForcing, type LossProgram, type TeacherForcingOptions } from "./teacher-forcing.ts";
 export {
   StackInput,
   Transformer,
-  type PerStack,
+  type EncodedSource,
   type ResolvedTransformerOptions,
+  type StackInputParts,
   type TransformerOptions,
   type TransformerTrace,
 } from "./transformer.ts";

@@ -1,44 +1,71 @@
 // Keys and values of the tokens written so far, laid out so that a step reads them where they lie.
 import type { HostTensor } from "../base/index.ts";
+import type { CacheShape } from "./step-trace.ts";
 
 /** Finite, as in masks: a row of −∞ alone would give NaN. */
 const hidden = -1e9;
 
 /**
- * For every decoder layer one array of keys and one of values, [steps · beams, batch, dModel]. A step appends its rows at the
- * end. Hypotheses that change places take only their ancestry with them: in which beam each of them left its entry, step by
+ * For every decoder layer one array of keys and one of values, [steps · beams, batch, heads · dHead]. A step appends its rows at
+ * the end. Hypotheses that change places take only their ancestry with them: in which beam each of them left its entry, step by
  * step. Entries move when beams or batch change, which is seldom.
+ *
+ * Where no layer sees farther than a window, the cache rolls: entries that fell out of it are given up, and the few first ones
+ * that stay in sight (attention sinks) move up beside the window, over an entry that was given up.
  *
  * Hypotheses are counted sentence by sentence here, as searches count them: hypothesis = sentence · beams + beam.
  */
 export class KeyValueCache {
-  readonly #dModel: number;
-  readonly #heads: readonly number[];
+  readonly #shapes: readonly CacheShape[];
+  readonly #width: number;
+  readonly #sinks: number;
+  /** Most earlier steps that are kept. */
+  readonly #most: number;
   /** Keys of layer 0, values of layer 0, keys of layer 1 … */
   #arrays: Float32Array[];
   #batch: number;
   #beams = 1;
   #steps = 0;
+  /** The slot of the first step that is kept. */
+  #start = 0;
   /** Steps there is room for. */
   #capacity = 0;
   /** [hypotheses, capacity] */
   #ancestry = new Int32Array(0);
 
-  /** `heads` of each layer. */
-  constructor({ dModel, heads, batch }: { dModel: number; heads: readonly number[]; batch: number }) {
-    this.#dModel = dModel;
-    this.#heads = heads;
+  /** `layers`: what each layer keeps, the same width in all of them. */
+  constructor({ layers, batch }: { layers: readonly CacheShape[]; batch: number }) {
+    this.#shapes = layers;
+    this.#width = layers.length === 0 ? 0 : layers[0]!.heads * layers[0]!.dHead;
+    const reaches = layers.map(({ reach }) => reach);
+    this.#sinks = Math.max(0, ...reaches.map((reach) => reach?.sinks ?? 0));
+    // The token being written sees itself without the cache.
+    this.#most = this.#sinks + Math.max(1, ...reaches.map((reach) => (reach?.window ?? Infinity) - 1));
     this.#batch = batch;
-    this.#arrays = heads.flatMap(() => [new Float32Array(0), new Float32Array(0)]);
+    this.#arrays = layers.flatMap(() => [new Float32Array(0), new Float32Array(0)]);
   }
 
   get beams(): number {
     return this.#beams;
   }
 
-  /** How many tokens each hypothesis has left here. */
+  get batch(): number {
+    return this.#batch;
+  }
+
+  /** How many tokens each hypothesis has written. */
   get steps(): number {
     return this.#steps;
+  }
+
+  /** Of how many of them keys and values are still here. */
+  get kept(): number {
+    return Math.min(this.#steps, this.#most);
+  }
+
+  /** What keys and values take up, room for the next steps included. */
+  get bytes(): number {
+    return this.#arrays.reduce((total, { byteLength }) => total + byteLength, 0);
   }
 
   /** Goes on with `batch` sentences of `beams` hypotheses; hypothesis i continues hypothesis parents[i] of before. */
@@ -46,8 +73,9 @@ export class KeyValueCache {
     if (batch === this.#batch && beams === this.#beams) {
       const before = this.#ancestry.slice();
       for (let i = 0; i < parents.length; i++) {
-        const from = parents[i]! * this.#capacity;
-        if (parents[i] !== i) this.#ancestry.set(before.subarray(from, from + this.#steps), i * this.#capacity);
+        const from = parents[i]! * this.#capacity + this.#start;
+        if (parents[i] !== i)
+          this.#ancestry.set(before.subarray(from, from + this.kept), i * this.#capacity + this.#start);
       }
     } else {
       this.#moveEntries(parents, batch, beams);
@@ -56,18 +84,18 @@ export class KeyValueCache {
 
   /** Another batch or number of beams: every hypothesis gets its entries in its own place. */
   #moveEntries(parents: Int32Array, batch: number, beams: number): void {
-    const width = this.#dModel;
+    const width = this.#width;
     const [beamsBefore, batchBefore] = [this.#beams, this.#batch];
-    const entry = (step: number, beam: number, sentence: number): number =>
-      ((step * beams + beam) * batch + sentence) * width;
+    const slots = Array.from({ length: this.kept }, (_, i) => this.#start + i);
     this.#arrays = this.#arrays.map((before) => {
       const after = new Float32Array(this.#capacity * beams * batch * width);
       for (let i = 0; i < parents.length; i++) {
         const sentence = Math.floor(parents[i]! / beamsBefore);
-        for (let step = 0; step < this.#steps; step++) {
-          const beam = this.#ancestry[parents[i]! * this.#capacity + step]!;
-          const from = ((step * beamsBefore + beam) * batchBefore + sentence) * width;
-          after.set(before.subarray(from, from + width), entry(step, i % beams, Math.floor(i / beams)));
+        for (const slot of slots) {
+          const beam = this.#ancestry[parents[i]! * this.#capacity + slot]!;
+          const from = ((slot * beamsBefore + beam) * batchBefore + sentence) * width;
+          const to = ((slot * beams + (i % beams)) * batch + Math.floor(i / beams)) * width;
+          after.set(before.subarray(from, from + width), to);
         }
       }
       return after;
@@ -76,62 +104,93 @@ export class KeyValueCache {
     this.#beams = beams;
     this.#ancestry = new Int32Array(batch * beams * this.#capacity);
     for (let i = 0; i < batch * beams; i++)
-      this.#ancestry.fill(i % beams, i * this.#capacity, i * this.#capacity + this.#steps);
+      this.#ancestry.fill(i % beams, i * this.#capacity, (i + 1) * this.#capacity);
   }
 
-  /** Takes in what a step's hypotheses leave: [2 · layers, beams, batch, dModel]. */
-  append(entries: Float32Array): void {
-    if (this.#steps === this.#capacity) this.#grow();
-    const block = this.#beams * this.#batch * this.#dModel;
-    this.#arrays.forEach((array, i) => array.set(entries.subarray(i * block, (i + 1) * block), this.#steps * block));
-    for (let i = 0; i < this.#batch * this.#beams; i++)
-      this.#ancestry[i * this.#capacity + this.#steps] = i % this.#beams;
+  /** Takes in what a step's hypotheses leave: [2 · layers, beams, batch, heads · dHead]; undefined where nothing is kept. */
+  append(entries: Float32Array | undefined): void {
+    if (entries !== undefined) {
+      this.#makeRoom();
+      const block = this.#beams * this.#batch * this.#width;
+      const slot = this.#start + Math.min(this.#steps, this.#most - 1);
+      this.#arrays.forEach((array, i) => array.set(entries.subarray(i * block, (i + 1) * block), slot * block));
+      for (let i = 0; i < this.#batch * this.#beams; i++) this.#ancestry[i * this.#capacity + slot] = i % this.#beams;
+    }
     this.#steps += 1;
   }
 
-  #grow(): void {
-    const capacity = Math.max(16, 2 * this.#capacity);
-    const block = this.#beams * this.#batch * this.#dModel;
-    this.#arrays = this.#arrays.map((array) => longer(array, capacity * block));
+  /** Makes the slot behind the last one free: gives up the oldest entry of a full window, and grows or moves to the front. */
+  #makeRoom(): void {
+    if (this.#start + this.kept === this.#capacity) this.#rebuild();
+    if (this.#steps < this.#most) return;
+    const block = this.#beams * this.#batch * this.#width;
+    const shift = (array: Float32Array | Int32Array, at: number, size: number): void => {
+      const from = at + this.#start * size;
+      array.copyWithin(from + size, from, from + this.#sinks * size);
+    };
+    if (this.#sinks > 0) {
+      for (const array of this.#arrays) shift(array, 0, block);
+      for (let i = 0; i < this.#batch * this.#beams; i++) shift(this.#ancestry, i * this.#capacity, 1);
+    }
+    this.#start += 1;
+  }
+
+  /** Moves what is kept to the front of arrays with room for as much again. */
+  #rebuild(): void {
+    const capacity = Math.max(16, 2 * this.kept);
+    const block = this.#beams * this.#batch * this.#width;
+    const [from, to] = [this.#start, this.#start + this.kept];
+    this.#arrays = this.#arrays.map((array) => {
+      const grown = new Float32Array(capacity * block);
+      grown.set(array.subarray(from * block, to * block));
+      return grown;
+    });
     const ancestry = new Int32Array(this.#batch * this.#beams * capacity);
     for (let i = 0; i < this.#batch * this.#beams; i++)
-      ancestry.set(this.#ancestry.subarray(i * this.#capacity, i * this.#capacity + this.#steps), i * capacity);
+      ancestry.set(this.#ancestry.subarray(i * this.#capacity + from, i * this.#capacity + to), i * capacity);
     this.#ancestry = ancestry;
     this.#capacity = capacity;
+    this.#start = 0;
   }
 
   /** What the step program reads; the arrays themselves, not copies. */
   feeds(): Record<string, HostTensor> {
-    const entries = this.#steps * this.#beams;
+    const block = this.#beams * this.#batch * this.#width;
     const feeds: Record<string, HostTensor> = {};
-    for (const [layer, heads] of this.#heads.entries()) {
+    for (const [layer, { heads, dHead }] of this.#shapes.entries()) {
       for (const [i, name] of ["pastKey", "pastValue"].entries()) {
         feeds[`${name}.${layer}`] = {
           dtype: "float32",
-          dims: [entries, this.#batch, heads, this.#dModel / heads],
-          data: this.#arrays[2 * layer + i]!.subarray(0, entries * this.#batch * this.#dModel),
+          dims: [this.kept * this.#beams, this.#batch, heads, dHead],
+          data: this.#arrays[2 * layer + i]!.subarray(this.#start * block, (this.#start + this.kept) * block),
         };
       }
     }
-    if (this.#beams > 1) feeds.visible = this.#visible();
+    if (this.#beams > 1 && this.#shapes.length > 0) feeds.visible = this.#visible();
     return feeds;
+  }
+
+  /** Where each entry stands, the token being written included: [(kept + 1) · beams]. */
+  entryPositions(): HostTensor<"int32"> {
+    const { kept } = this;
+    const data = new Int32Array((kept + 1) * this.#beams);
+    for (let i = 0; i <= kept; i++) {
+      const position = i < this.#sinks ? i : this.#steps - kept + i;
+      data.fill(position, i * this.#beams, (i + 1) * this.#beams);
+    }
+    return { dtype: "int32", dims: [data.length], data };
   }
 
   /** 0 where an entry belongs to the hypothesis' past or is its own of this step: [batch, 1, beams, entries + beams]. */
   #visible(): HostTensor<"float32"> {
-    const entries = (this.#steps + 1) * this.#beams;
+    const entries = (this.kept + 1) * this.#beams;
     const data = new Float32Array(this.#batch * this.#beams * entries).fill(hidden);
     for (let i = 0; i < this.#batch * this.#beams; i++) {
-      for (let step = 0; step < this.#steps; step++)
-        data[i * entries + step * this.#beams + this.#ancestry[i * this.#capacity + step]!] = 0;
-      data[i * entries + this.#steps * this.#beams + (i % this.#beams)] = 0;
+      const slots = i * this.#capacity + this.#start;
+      for (let step = 0; step < this.kept; step++)
+        data[i * entries + step * this.#beams + this.#ancestry[slots + step]!] = 0;
+      data[i * entries + this.kept * this.#beams + (i % this.#beams)] = 0;
     }
     return { dtype: "float32", dims: [this.#batch, 1, this.#beams, entries], data };
   }
-}
-
-function longer(array: Float32Array, length: number): Float32Array {
-  const grown = new Float32Array(length);
-  grown.set(array);
-  return grown;
 }

@@ -1,5 +1,6 @@
 // Teacher forcing as a program: whole targets go in, shifted right by one, and every position is asked for its next token.
 import {
+  add,
   constant,
   dim,
   equal,
@@ -15,7 +16,8 @@ import {
   where,
   type Tensor,
 } from "../tensor/index.ts";
-import type { Transformer } from "./transformer.ts";
+import type { Parameter } from "../nn/index.ts";
+import type { SequenceToSequence } from "./sequence-to-sequence.ts";
 
 export interface TeacherForcingOptions {
   /** ε of label smoothing. */
@@ -29,6 +31,8 @@ export interface LossProgram {
   readonly loss: Tensor;
   /** Further scalars worth reporting, by name. */
   readonly figures: Readonly<Record<string, Tensor>>;
+  /** New values of parameters that follow the data and not a gradient, such as running means. */
+  readonly statistics?: ReadonlyMap<Parameter, Tensor>;
 }
 
 /**
@@ -37,7 +41,10 @@ export interface LossProgram {
  * `tokenWeight`, a scalar that each token's loss is multiplied with: 1 / (tokens of the update) for a mean over tokens.
  * (Williams and Zipser 1989; Vaswani et al. 2017, section 3.1: "offset by one position".)
  */
-export function teacherForcing(model: Transformer, { labelSmoothing = 0 }: TeacherForcingOptions = {}): LossProgram {
+export function teacherForcing(
+  model: SequenceToSequence,
+  { labelSmoothing = 0 }: TeacherForcingOptions = {},
+): LossProgram {
   const sourceIds = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
   const targetIds = input("targetIds", "int32", [dim("batch"), dim("targetLength")]);
   const tokenWeight = input("tokenWeight", "float32", []);
@@ -47,17 +54,22 @@ export function teacherForcing(model: Transformer, { labelSmoothing = 0 }: Teach
   const rows = sizeOf(following.shape);
   const labels = reshape(following, [rows]);
 
-  const { decoder } = model.forward(sourceIds, shifted);
-  const hidden = reshape(decoder.output, [rows, model.options.dModel]); // [batch · targetTime, dModel]
-  const { loss, negativeLogLikelihood } = linearCrossEntropy(hidden, model.output.table.value, labels, {
-    smoothing: labelSmoothing,
-    bias: model.outputBias?.value,
-  });
-  const isPad = equal(labels, constant({ dtype: "int32", dims: [], data: Int32Array.of(model.options.pad) }));
+  const { hidden, reports } = model.teacherForced(sourceIds, shifted);
+  const { table, bias } = model.outputLayer();
+  const flat = reshape(hidden, [rows, hidden.shape.at(-1)!]); // [batch · targetTime, dModel]
+  const { loss, negativeLogLikelihood } = linearCrossEntropy(flat, table, labels, { smoothing: labelSmoothing, bias });
+  const isPad = equal(labels, constant({ dtype: "int32", dims: [], data: Int32Array.of(model.pad) }));
   const weights = where(isPad, scalar(0), tokenWeight); // [batch · targetTime]
+  // What parts add is a mean over tokens already: it counts by this batch's share of the update's tokens.
+  const own = sum(mul(loss, weights));
+  const added = reports.losses.map((part) => mul(part, sum(weights)));
   return {
     inputs: { sourceIds, targetIds, tokenWeight },
-    loss: sum(mul(loss, weights)),
-    figures: { negativeLogLikelihood: sum(mul(negativeLogLikelihood, weights)) },
+    loss: added.reduce((a, b) => add(a, b), own),
+    figures: {
+      negativeLogLikelihood: sum(mul(negativeLogLikelihood, weights)),
+      ...Object.fromEntries(reports.figures),
+    },
+    statistics: reports.statistics,
   };
 }

@@ -1,22 +1,30 @@
-// A trained Transformer as search sees it: source read once, keys and values kept, one token a step.
-import { allocate, type HostTensor } from "../base/index.ts";
+// A trained model as search sees it: source read once, what tokens leave kept, one token a step.
+import { allocate, elementCount, type HostTensor } from "../base/index.ts";
 import type { Candidates, Step, Stepper } from "../decode/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import { withoutDropout } from "../tensor/index.ts";
-import type { Transformer } from "./transformer.ts";
+import type { SequenceToSequence } from "./sequence-to-sequence.ts";
+import { StepTrace } from "./step-trace.ts";
 
 /** Compiled programs of one model with its weights, shared by all batches that are decoded with it. */
 export class TransformerDecoder {
-  readonly model: Transformer;
+  readonly model: SequenceToSequence;
+  readonly vocabularySize: number;
+  /** What steps keep from one to the next, as one traced step asked for it. */
+  readonly kept: Pick<StepTrace, "caches" | "states" | "inputs">;
   readonly #weights: ReadonlyMap<string, HostTensor>;
   readonly #session: SessionOptions;
   readonly #compiled = new Map<string, Promise<Executable>>();
 
   /** `weights` by parameter name; they are copied into the programs, so later changes have no effect here. */
-  constructor(model: Transformer, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
+  constructor(model: SequenceToSequence, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
     this.model = model;
+    this.vocabularySize = model.outputLayer().table.shape[0] as number;
+    const trace = new StepTrace(1);
+    model.step(trace);
+    this.kept = trace;
     this.#weights = weights;
     this.#session = session;
   }
@@ -57,21 +65,25 @@ export class TransformerStepper implements Stepper {
   /** The sentences in `#memory`, ascending; those that have left since cost time until it is compacted. */
   #inMemory: Int32Array;
   readonly #cache: KeyValueCache;
+  /** States of the rows of the last step, `state.…` by name. */
+  #states: Readonly<Record<string, HostTensor>>;
   /** Which hypothesis of the cache each row of the last step was. */
   #hypotheses: Int32Array = new Int32Array(0);
 
   constructor(decoder: TransformerDecoder, memory: Readonly<Record<string, HostTensor>>, sentences: number) {
-    const { model } = decoder;
+    const { caches, states } = decoder.kept;
     this.#decoder = decoder;
-    this.#memory = memory;
     this.sentences = sentences;
-    this.vocabularySize = model.output.table.shape[0]!;
+    this.vocabularySize = decoder.vocabularySize;
     this.#inMemory = Int32Array.from({ length: sentences }, (_, i) => i);
-    this.#cache = new KeyValueCache({
-      dModel: model.options.dModel,
-      heads: model.decoder.layers.map(({ selfAttention }) => selfAttention.heads),
-      batch: sentences,
+    this.#cache = new KeyValueCache({ layers: caches, batch: sentences });
+    const isState = ([name]: readonly [string, HostTensor]): boolean => name.startsWith("state.");
+    this.#memory = Object.fromEntries(Object.entries(memory).filter((entry) => !isState(entry)));
+    const zeros = [...states].map(([name, shape]): [string, HostTensor] => {
+      const dims = [sentences, ...(shape as number[])];
+      return [`state.${name}`, { dtype: "float32", dims, data: allocate("float32", elementCount(dims)) }];
     });
+    this.#states = Object.fromEntries([...zeros, ...Object.entries(memory).filter(isState)]);
   }
 
   async topCandidates(step: Step, count: number): Promise<Candidates> {
@@ -118,34 +130,48 @@ export class TransformerStepper implements Stepper {
     const batch = this.#inMemory.length;
     const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
     const hypotheses = Int32Array.from(tokens, (_, row) => places[Math.floor(row / beams)]! * beams + (row % beams));
-    this.#descend(hypotheses, parents, batch, beams);
+    const previousRows = this.#descend(hypotheses, parents, batch, beams);
     // The program's rows lie beam by beam.
     const rowOf = hypotheses.map((hypothesis) => (hypothesis % beams) * batch + Math.floor(hypothesis / beams));
     const given = new Int32Array(batch * beams);
     for (let row = 0; row < tokens.length; row++) given[rowOf[row]!] = tokens[row]!;
     const executable = await this.#decoder.step({ wanted, beams });
-    const { newEntries, scores, ids } = await executable.run({
+    const wants = this.#decoder.kept.inputs;
+    const { newEntries, scores, ids, ...left } = await executable.run({
       ...this.#memory,
       ...this.#cache.feeds(),
+      ...this.#states,
+      ...(wants.parents && { parents: { dtype: "int32", dims: [batch * beams], data: previousRows } }),
+      ...(wants.entryPositions && { entryPositions: this.#cache.entryPositions() }),
       tokens: { dtype: "int32", dims: [batch * beams], data: given },
-      position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) },
+      ...(wants.position && { position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) } }),
     });
-    this.#cache.append(newEntries!.data as Float32Array);
+    this.#cache.append(newEntries?.data as Float32Array | undefined);
+    this.#states = Object.fromEntries(
+      Object.entries(left).map(([name, state]) => [name.replace("newState.", "state."), state]),
+    );
     return { scores: scores!.data as Float32Array, ids, rowOf };
   }
 
-  /** Tells the cache whom each hypothesis continues; those of sentences that have left stay as they are. */
-  #descend(hypotheses: Int32Array, parents: Int32Array, batch: number, beams: number): void {
-    const before = this.#cache.beams;
+  /**
+   * Tells the cache whom each hypothesis continues, and gives for each row of the program the row of the last step that it
+   * continues. Hypotheses of sentences that have left stay as they are.
+   */
+  #descend(hypotheses: Int32Array, parents: Int32Array, batch: number, beams: number): Int32Array {
+    const { beams: beamsBefore, batch: batchBefore } = this.#cache;
     const from = Int32Array.from(
       { length: batch * beams },
-      (_, i) => Math.floor(i / beams) * before + ((i % beams) % before),
+      (_, i) => Math.floor(i / beams) * beamsBefore + ((i % beams) % beamsBefore),
     );
     // On the first step there is nothing to continue.
     if (this.#cache.steps > 0)
       for (let row = 0; row < hypotheses.length; row++) from[hypotheses[row]!] = this.#hypotheses[parents[row]!]!;
     this.#cache.descend(from, batch, beams);
     this.#hypotheses = hypotheses;
+    return Int32Array.from({ length: batch * beams }, (_, row) => {
+      const parent = from[(row % batch) * beams + Math.floor(row / batch)]!;
+      return (parent % beamsBefore) * batchBefore + Math.floor(parent / beamsBefore);
+    });
   }
 
   /** Drops the sentences that have left from what the source program gave. */

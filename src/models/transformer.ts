@@ -1,35 +1,47 @@
 // The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al. 2017), put together from parts.
 import { ConfigError, ShapeError } from "../base/index.ts";
 import {
-  activations,
   AddPositions,
-  causalMask,
+  AttentionScope,
   ConcatenatePositions,
+  deepNormScale,
   Dropout,
   Embedding,
-  FeedForward,
-  keyMask,
-  LayerNorm,
-  LearnedPositions,
-  maskBias,
   Module,
   MultiHeadAttention,
+  notPadding,
   Parameter,
-  PostNorm,
-  PreNorm,
-  SinusoidalPositions,
+  Pass,
   zeros,
-  type ActivationName,
   type Norm,
   type PositionCombination,
   type PositionTable,
 } from "../nn/index.ts";
-import { affine, cast, mul, range, reshape, type Dim, type Tensor } from "../tensor/index.ts";
+import {
+  affine,
+  cast,
+  dim,
+  lessOrEqual,
+  mul,
+  or,
+  range,
+  reshape,
+  transpose,
+  type Dim,
+  type Tensor,
+} from "../tensor/index.ts";
+import { inStack, type PerStack, type StackName } from "./choices/choice.ts";
+import { refuseImpossible } from "./choices/combinations.ts";
+import { feedForwardPart, type FeedForwardChoice } from "./choices/feed-forwards.ts";
+import { mixerPart, type MixerChoice } from "./choices/mixers.ts";
+import { normPart, residualPart, type NormChoice, type NormPlacement } from "./choices/norms.ts";
+import { positionParts, type PositionChoice, type PositionParts } from "./choices/positions.ts";
 import { Decoder, DecoderLayer, type DecoderTrace } from "./decoder.ts";
 import { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
-
-/** One value for both stacks, or one each. */
-export type PerStack<T> = T | { readonly encoder: T; readonly decoder: T };
+import { MemoryRouting, type MemoryChoice } from "./memory-routing.ts";
+import type { OutputLayer, SequenceToSequence } from "./sequence-to-sequence.ts";
+import { stepCrossAttention, stepMix } from "./step-mixing.ts";
+import type { StepTrace } from "./step-trace.ts";
 
 export interface TransformerOptions {
   /** Number of tokens; one for both languages, or one each (then nothing is shared between them). */
@@ -38,24 +50,38 @@ export interface TransformerOptions {
   dModel?: number;
   /** Attention heads; must divide dModel. */
   heads?: PerStack<number>;
+  /** Heads of keys and values, each shared by several heads of queries; must divide heads. As many as heads if not said. */
+  keyValueHeads?: PerStack<number> | undefined;
   layers?: PerStack<number>;
   /** Hidden width of the feed-forward layers; 4 × dModel if not said. */
   dFeedForward?: PerStack<number>;
-  /** Chance to drop a value, after embeddings and each sublayer, while training. */
+  /** Chance to drop a value, after each sublayer, while training. */
   dropout?: number;
+  /** The same on the sum of embeddings and positions; as `dropout` if not said. */
+  embeddingDropout?: number;
   /** The same for attention weights. */
   attentionDropout?: number;
   /** The same inside the feed-forward layers. */
   activationDropout?: number;
+  /** Chance to leave out a whole layer in a training step. */
+  layerDrop?: number;
+  /** What exchanges between positions: attention of some kind, or what stands in its place. */
+  attention?: PerStack<MixerChoice>;
+  /** What a block does to each position. */
+  feedForward?: PerStack<FeedForwardChoice>;
+  norm?: PerStack<NormChoice>;
   /** "post" is the paper's order; "pre" trains without warm-up and adds a final norm. */
-  norm?: "post" | "pre";
-  normEpsilon?: number;
-  activation?: ActivationName;
-  positions?: "sinusoidal" | "sinusoidal-halves" | "learned";
-  /** How positions meet embeddings: added (the paper), or put in front and projected. */
+  normPlacement?: NormPlacement;
+  /** As the norm's own if not said. */
+  normEpsilon?: number | undefined;
+  /** How a stack learns where its tokens stand. */
+  positions?: PerStack<PositionChoice>;
+  /** How position vectors meet embeddings: added (the paper), or put in front and projected. */
   positionJoin?: "add" | "concatenate";
   /** The longest sequence positions exist for. */
   maxPositions?: number;
+  /** Which encoder layer each decoder layer looks at. */
+  memory?: MemoryChoice;
   /** "three-way" shares one table between source, target and output; "two-way" between target and output; "none" nothing. */
   tying?: "three-way" | "two-way" | "none";
   /** Multiply embeddings by √dModel, as in section 3.4. */
@@ -72,43 +98,55 @@ export interface TransformerOptions {
 
 export type ResolvedTransformerOptions = Required<TransformerOptions>;
 
-function perStack<T>(value: PerStack<T>): { encoder: T; decoder: T } {
-  return typeof value === "object" && value !== null && "encoder" in value ? value : { encoder: value, decoder: value };
+/** What the input of a stack is put together from. */
+export interface StackInputParts {
+  embedding: Embedding;
+  positions?: PositionTable | undefined;
+  combination?: PositionCombination | undefined;
+  norm?: Norm | undefined;
+  dropout: Dropout;
 }
 
 /** Token and position vectors made one, then a norm where there is one, then dropout: the input of a stack. */
 export class StackInput extends Module {
   readonly embedding: Embedding;
-  readonly positions: PositionTable;
-  readonly combination: PositionCombination;
+  /** Absent where attention alone learns of places, or nothing does. */
+  readonly positions: PositionTable | undefined;
+  readonly combination: PositionCombination | undefined;
   readonly norm: Norm | undefined;
   readonly dropout: Dropout;
 
-  constructor(
-    embedding: Embedding,
-    positions: PositionTable,
-    combination: PositionCombination,
-    norm: Norm | undefined,
-    dropout: Dropout,
-  ) {
+  constructor({ embedding, positions, combination, norm, dropout }: StackInputParts) {
     super();
     this.embedding = embedding;
     this.positions = positions;
-    this.combination = combination;
+    this.combination = positions && combination;
     this.norm = norm;
     this.dropout = dropout;
   }
 
   /** ids [batch, time] at positions [time] → [batch, time, dModel] */
-  forward(ids: Tensor, positions: Tensor): Tensor {
-    const joined = this.combination.forward(this.embedding.forward(ids), this.positions.forward(positions));
-    return this.dropout.forward(this.norm === undefined ? joined : this.norm.forward(joined));
+  forward(ids: Tensor, positions: Tensor, pass = new Pass()): Tensor {
+    const tokens = this.embedding.forward(ids);
+    const joined = this.positions ? this.combination!.forward(tokens, this.positions.forward(positions)) : tokens;
+    return this.dropout.forward(this.norm === undefined ? joined : this.norm.forward(joined, pass));
   }
 }
 
+/** The encoder's part of a pass, and what the decoder makes of it. */
+export interface EncodedSource extends EncoderTrace {
+  /** The encoder's output, zero at padding. */
+  readonly memory: Tensor;
+  /** What each decoder layer looks at, zero at padding. */
+  readonly memories: readonly Tensor[];
+  /** Source positions that are no padding: bool [batch, sourceTime]. */
+  readonly keys: Tensor;
+}
+
 export interface TransformerTrace {
-  readonly encoder: EncoderTrace;
+  readonly encoder: EncodedSource;
   readonly decoder: DecoderTrace;
+  readonly reports: Pass["reports"];
 }
 
 /**
@@ -116,34 +154,41 @@ export interface TransformerTrace {
  * @example
  * const model = new Transformer({ vocabularySize: 8000, dModel: 256, heads: 4, layers: 3, dFeedForward: 1024 });
  */
-export class Transformer extends Module {
+export class Transformer extends Module implements SequenceToSequence {
   readonly options: ResolvedTransformerOptions;
   readonly source: StackInput;
   readonly encoder: Encoder;
   readonly target: StackInput;
   readonly decoder: Decoder;
+  readonly routing: MemoryRouting;
   /** The output's own table [vocabulary, dModel] where it is not tied. */
   readonly output: Embedding;
   readonly outputBias: Parameter | undefined;
 
   constructor(options: TransformerOptions) {
     super();
-    const { dModel = 512, dFeedForward = 4 * dModel } = options;
+    const { dModel = 512, dFeedForward = 4 * dModel, heads = 8, dropout = 0.1 } = options;
     const vocabularies = typeof options.vocabularySize === "number" ? undefined : options.vocabularySize;
     this.options = {
       dModel,
-      heads: 8,
+      heads,
+      keyValueHeads: undefined,
       layers: 6,
       dFeedForward,
-      dropout: 0.1,
+      dropout,
+      embeddingDropout: dropout,
       attentionDropout: 0,
       activationDropout: 0,
-      norm: "post",
-      normEpsilon: 1e-5,
-      activation: "relu",
+      layerDrop: 0,
+      attention: "full",
+      feedForward: "relu",
+      norm: "layer",
+      normPlacement: "post",
+      normEpsilon: undefined,
       positions: "sinusoidal",
       positionJoin: "add",
       maxPositions: 1024,
+      memory: "last",
       tying: vocabularies === undefined ? "three-way" : "two-way",
       scaleEmbeddings: true,
       embeddingNorm: false,
@@ -152,7 +197,8 @@ export class Transformer extends Module {
       pad: 0,
       ...options,
     };
-    const { dropout, tying, scaleEmbeddings, embeddingNorm, outputBias, learnsPadding, pad } = this.options;
+    refuseImpossible(this.options);
+    const { tying, outputBias, memory } = this.options;
     if (tying === "three-way" && vocabularies !== undefined) {
       throw new ConfigError(
         "model.tying",
@@ -163,106 +209,189 @@ export class Transformer extends Module {
       source: options.vocabularySize as number,
       target: options.vocabularySize as number,
     };
-    const embedding = (vocabularySize: number): Embedding =>
-      new Embedding({
-        vocabularySize,
-        dModel,
-        scale: scaleEmbeddings ? Math.sqrt(dModel) : 1,
-        ...(!learnsPadding && { untaught: pad }),
-      });
-    const input = (table: Embedding): StackInput =>
-      new StackInput(
-        table,
-        this.#positions(),
-        this.#combination(),
-        embeddingNorm ? this.#norm() : undefined,
-        new Dropout(dropout),
-      );
-    const sourceTable = embedding(source);
-    const targetTable = tying === "three-way" ? sourceTable : embedding(target);
-    this.source = input(sourceTable);
-    this.encoder = new Encoder({
-      layers: perStack(this.options.layers).encoder,
-      layer: () => new EncoderLayer(this.#parts("encoder")),
-      finalNorm: this.#finalNorm(),
+    const sourceTable = this.#embedding(source);
+    const targetTable = tying === "three-way" ? sourceTable : this.#embedding(target);
+    const layers = {
+      encoder: inStack(this.options.layers, "encoder"),
+      decoder: inStack(this.options.layers, "decoder"),
+    };
+    const positions = { encoder: this.#positions("encoder"), decoder: this.#positions("decoder") };
+    const stack = (name: StackName) => ({
+      layers: layers[name],
+      finalNorm: this.options.normPlacement === "pre" ? this.#norm(name) : undefined,
+      positions: positions[name].attention,
+      layerDrop: this.options.layerDrop,
     });
-    this.target = input(targetTable);
-    this.decoder = new Decoder({
-      layers: perStack(this.options.layers).decoder,
-      layer: () => new DecoderLayer(this.#parts("decoder")),
-      finalNorm: this.#finalNorm(),
+    this.source = this.#input(sourceTable, "encoder", positions.encoder);
+    this.encoder = new Encoder({ ...stack("encoder"), layer: () => new EncoderLayer(this.#parts("encoder")) });
+    this.target = this.#input(targetTable, "decoder", positions.decoder);
+    this.decoder = new Decoder({ ...stack("decoder"), layer: () => new DecoderLayer(this.#parts("decoder")) });
+    this.routing = new MemoryRouting({
+      choice: memory,
+      encoderLayers: layers.encoder,
+      decoderLayers: layers.decoder,
     });
-    this.output = tying === "none" ? embedding(target) : targetTable;
+    this.output = tying === "none" ? this.#embedding(target) : targetTable;
     this.outputBias =
       outputBias === "none"
         ? undefined
         : new Parameter({ shape: [target], initializer: zeros, trainable: outputBias === "learned" });
   }
 
-  #positions(): PositionTable {
-    const { positions, dModel, maxPositions } = this.options;
-    if (positions === "learned") return new LearnedPositions({ dModel, maxPositions });
-    return new SinusoidalPositions({
+  get pad(): number {
+    return this.options.pad;
+  }
+
+  get maxPositions(): number {
+    return this.options.maxPositions;
+  }
+
+  #embedding(vocabularySize: number): Embedding {
+    const { dModel, scaleEmbeddings, learnsPadding, pad } = this.options;
+    return new Embedding({
+      vocabularySize,
       dModel,
-      maxPositions,
-      layout: positions === "sinusoidal" ? "interleaved" : "halves",
+      scale: scaleEmbeddings ? Math.sqrt(dModel) : 1,
+      ...(!learnsPadding && { untaught: pad }),
     });
   }
 
-  #combination(): PositionCombination {
-    const { dModel, positionJoin } = this.options;
-    return positionJoin === "add" ? new AddPositions() : new ConcatenatePositions({ dModel });
+  #input(embedding: Embedding, stack: StackName, { table }: PositionParts): StackInput {
+    const { dModel, positionJoin, embeddingNorm, embeddingDropout } = this.options;
+    return new StackInput({
+      embedding,
+      positions: table,
+      combination:
+        positionJoin === "add" || table === undefined ? new AddPositions() : new ConcatenatePositions({ dModel }),
+      norm: embeddingNorm ? this.#norm(stack) : undefined,
+      dropout: new Dropout(embeddingDropout),
+    });
   }
 
-  #norm(): LayerNorm {
-    return new LayerNorm({ dModel: this.options.dModel, epsilon: this.options.normEpsilon });
+  #sizes(stack: StackName) {
+    const { dModel, heads, maxPositions } = this.options;
+    return { stack, isCausal: stack === "decoder", dModel, heads: inStack(heads, stack), maxPositions };
   }
 
-  #finalNorm(): LayerNorm | undefined {
-    return this.options.norm === "pre" ? this.#norm() : undefined;
+  #positions(stack: StackName): PositionParts {
+    return positionParts(inStack(this.options.positions, stack), this.#sizes(stack));
   }
 
-  #parts(stack: "encoder" | "decoder"): LayerParts {
-    const { dModel, heads, dFeedForward, dropout, attentionDropout, activationDropout, norm, activation } =
-      this.options;
-    const Arrangement = norm === "post" ? PostNorm : PreNorm;
+  #norm(stack: StackName): Norm {
+    const { dModel, norm, normEpsilon } = this.options;
+    return normPart(inStack(norm, stack), { dModel, epsilon: normEpsilon });
+  }
+
+  #parts(stack: StackName): LayerParts {
+    const { dModel, layers, dropout, attentionDropout, activationDropout, normPlacement } = this.options;
+    const sizes = this.#sizes(stack);
+    const attention = {
+      ...sizes,
+      keyValueHeads: inStack(this.options.keyValueHeads, stack) ?? sizes.heads,
+      dropout: attentionDropout,
+    };
+    const { alpha, beta } = deepNormScale({
+      encoderLayers: inStack(layers, "encoder"),
+      decoderLayers: inStack(layers, "decoder"),
+    })[stack];
+    const gain = normPlacement === "deep" ? beta : 1;
     return {
-      residual: () => new Arrangement(this.#norm(), new Dropout(dropout)),
-      attention: () => new MultiHeadAttention({ dModel, heads: perStack(heads)[stack], dropout: attentionDropout }),
+      residual: () => residualPart(normPlacement, { norm: this.#norm(stack), dropout, alpha }),
+      mixer: () => mixerPart(inStack(this.options.attention, stack), { ...attention, gain }),
+      crossAttention: () => new MultiHeadAttention({ ...attention, gain }),
       feedForward: () =>
-        new FeedForward({
+        feedForwardPart(inStack(this.options.feedForward, stack), {
           dModel,
-          dFeedForward: perStack(dFeedForward)[stack],
-          activation: activations[activation],
+          dFeedForward: inStack(this.options.dFeedForward, stack),
           dropout: activationDropout,
+          gain,
         }),
     };
   }
 
   /** sourceIds [batch, sourceTime] → the encoder's output, zero at padding, and what led to it. */
-  encode(sourceIds: Tensor): EncoderTrace & { bias: Tensor } {
+  encode(sourceIds: Tensor, reports?: Pass["reports"]): EncodedSource {
     const time = timeOf(sourceIds);
-    const mask = keyMask(sourceIds, this.options.pad);
-    const bias = maskBias(mask);
-    const encoded = this.encoder.forward(this.source.forward(sourceIds, range(time)), bias);
+    const keys = notPadding(sourceIds, this.options.pad);
+    const scope = new AttentionScope({ queryTime: time, keys, positions: this.encoder.positions });
+    const pass = new Pass(keys, reports);
+    const encoded = this.encoder.forward(this.source.forward(sourceIds, range(time), pass), scope, pass);
     // A source of padding alone hides every key, and softmax then looks at all of them alike: with zeros to look at, what
     // comes out is the same for any amount of padding.
-    const kept = reshape(cast(mask, "float32"), [sourceIds.shape[0]!, time, 1]);
-    return { ...encoded, memory: mul(encoded.memory, kept), bias };
+    const kept = reshape(cast(keys, "float32"), [sourceIds.shape[0]!, time, 1]);
+    const cleared = new Map<Tensor, Tensor>();
+    const clear = (memory: Tensor): Tensor => {
+      const known = cleared.get(memory) ?? mul(memory, kept);
+      cleared.set(memory, known);
+      return known;
+    };
+    const memories = this.routing.forward(encoded.hidden, this.encoder.finalNorm, pass).map(clear);
+    return { ...encoded, memory: clear(encoded.output), memories, keys };
   }
 
   /** The decoder over whole targets, teacher-forced: position t sees targets up to t and the whole source. */
   forward(sourceIds: Tensor, targetIds: Tensor): TransformerTrace {
-    const encoder = this.encode(sourceIds);
+    const pass = new Pass();
+    const { reports } = pass;
+    const encoder = this.encode(sourceIds, reports);
     const time = timeOf(targetIds);
-    const biases = { self: maskBias(causalMask(time)), cross: encoder.bias };
-    const decoder = this.decoder.teacherForced(this.target.forward(targetIds, range(time)), encoder.memory, biases);
-    return { encoder, decoder };
+    const places = range(time);
+    const scopes = {
+      self: new AttentionScope({ queryTime: time, isCausal: true, positions: this.decoder.positions }),
+      cross: new AttentionScope({ queryTime: time, keyTime: timeOf(sourceIds), keys: encoder.keys }),
+    };
+    // Some decoders start from the padding token: the first place always counts.
+    const isFirst = lessOrEqual(places, range(1));
+    const own = new Pass(or(notPadding(targetIds, this.options.pad), isFirst), reports);
+    const x = this.target.forward(targetIds, places, own);
+    return { encoder, decoder: this.decoder.teacherForced(x, encoder.memories, scopes, own), reports };
+  }
+
+  teacherForced(sourceIds: Tensor, targetIds: Tensor) {
+    const { decoder, reports } = this.forward(sourceIds, targetIds);
+    return { hidden: decoder.output, reports };
+  }
+
+  outputLayer(): OutputLayer {
+    return { table: this.output.table.value, bias: this.outputBias?.value };
   }
 
   /** hidden [.., dModel] → logits [.., vocabulary] */
   logits(hidden: Tensor): Tensor {
-    return affine(hidden, this.output.table.value, this.outputBias?.value, { transposeB: true });
+    const { table, bias } = this.outputLayer();
+    return affine(hidden, table, bias, { transposeB: true });
+  }
+
+  /**
+   * Keys of every decoder layer `key.0`, `key.1` … [batch, keyValueHeads, dHead, sourceTime], ready to be multiplied with
+   * queries, values `value.0` … [batch, keyValueHeads, sourceTime, dHead], and `bias` [batch, 1, 1, sourceTime], large and
+   * negative at padding.
+   */
+  readSource(sourceIds: Tensor): Record<string, Tensor> {
+    const { memories, keys } = this.encode(sourceIds);
+    const { bias } = new AttentionScope({ queryTime: 1, keyTime: timeOf(sourceIds), keys });
+    const outputs: Record<string, Tensor> = { bias: bias! };
+    for (const [i, { key, value }] of this.decoder.memoryKeysAndValues(memories).entries()) {
+      outputs[`key.${i}`] = transpose(key, [0, 1, 3, 2]);
+      outputs[`value.${i}`] = value;
+    }
+    return outputs;
+  }
+
+  step(trace: StepTrace): Tensor {
+    const { batch } = trace;
+    const sourceTime = dim("sourceTime");
+    const bias = trace.given("bias", "float32", [batch, 1, 1, sourceTime]);
+    const memory = this.decoder.layers.map(({ crossAttention: { keyValueHeads, dHead } }, i) => ({
+      key: trace.given(`key.${i}`, "float32", [batch, keyValueHeads, dHead, sourceTime]),
+      value: trace.given(`value.${i}`, "float32", [batch, keyValueHeads, sourceTime, dHead]),
+    }));
+    // Rows stay two-dimensional between attentions: at one token a hypothesis every reshape counts.
+    const { positions } = this.decoder;
+    return this.decoder.forward(this.target.forward(trace.tokens, trace.position), (layer) => ({
+      self: (mixer, x) => stepMix(trace, mixer, x, { layer, positions }),
+      cross: (attention, x) => stepCrossAttention(trace, attention, x, memory[layer]!, bias),
+    })).output;
   }
 }
 

@@ -2,6 +2,7 @@
 // Import this file by its own name where only the configuration is wanted: it loads no ONNX Runtime.
 import { z } from "zod";
 import { type ConfigPath, configJsonSchema } from "../base/config.ts";
+import { modelConfig } from "./model-config.ts";
 
 const chance = (help: string): z.ZodDefault<z.ZodNumber> => z.number().min(0).lt(1).default(0).describe(help);
 const count = (help: string, by = 1): z.ZodDefault<z.ZodInt> => z.int().min(1).default(by).describe(help);
@@ -10,47 +11,6 @@ const count = (help: string, by = 1): z.ZodDefault<z.ZodInt> => z.int().min(1).d
 function reject(context: z.RefinementCtx, key: string, text: string): void {
   context.addIssue({ code: "custom", path: key.split("."), message: text });
 }
-
-const model = z
-  .strictObject({
-    dModel: count("Width of the model.", 256),
-    heads: count("Attention heads; must divide dModel.", 4),
-    layers: count("Layers of the encoder and of the decoder.", 3),
-    encoderLayers: z.int().min(1).optional().describe("Layers of the encoder, where it differs from layers."),
-    decoderLayers: z.int().min(1).optional().describe("Layers of the decoder, where it differs from layers."),
-    dFeedForward: count("Width between the two layers of the feed-forward part; the paper takes 4 × dModel.", 1024),
-    dropout: z
-      .number()
-      .min(0)
-      .lt(1)
-      .default(0.1)
-      .describe("Chance to drop a value of an embedding or of a sublayer's output while training."),
-    attentionDropout: chance("Chance to drop an attention weight while training."),
-    activationDropout: chance("Chance to drop a hidden value of the feed-forward part while training."),
-    norm: z
-      .enum(["post", "pre"])
-      .default("post")
-      .describe("Layer norm after the residual sum (post, as in the paper) or before the sublayer (pre)."),
-    activation: z
-      .enum(["relu", "gelu", "silu", "tanh"])
-      .default("relu")
-      .describe("Nonlinearity of the feed-forward part."),
-    positions: z.enum(["sinusoidal", "learned"]).default("sinusoidal").describe("Where position vectors come from."),
-    positionJoin: z
-      .enum(["add", "concatenate"])
-      .default("add")
-      .describe("Add positions to embeddings, or concatenate and project."),
-    maxPositions: count("Longest sequence that positions exist for.", 1024),
-    tying: z
-      .enum(["none", "two-way", "three-way"])
-      .default("three-way")
-      .describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
-  })
-  .superRefine(({ dModel, heads, positions }, context) => {
-    if (dModel % heads !== 0) reject(context, "heads", `must divide dModel (got ${heads} and ${dModel})`);
-    if (positions === "sinusoidal" && dModel % 2 !== 0)
-      reject(context, "dModel", `must be even for sinusoidal positions (got ${dModel})`);
-  });
 
 /** Which types of tokenizer know an option that not all of them know. */
 const tokenizerTypesWith: Readonly<Record<string, readonly string[]>> = {
@@ -306,7 +266,7 @@ const scoring = z.strictObject({
 /** Every key of a translation run's configuration. Read a file with `readConfig(translationConfig, text, …)`. */
 export const translationConfig = z
   .strictObject({
-    model: model.prefault({}),
+    model: modelConfig.prefault({}),
     tokenizer: tokenizer.prefault({}),
     data,
     training: training.prefault({}),

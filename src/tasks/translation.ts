@@ -85,7 +85,7 @@ export class Translation {
       beams,
       lengthPenalty,
       minLength,
-      maxLength: Math.min(maxLength, model.options.maxPositions),
+      maxLength: Math.min(maxLength, model.maxPositions),
       nbest,
       batchTokens,
     };
@@ -201,7 +201,9 @@ export class Translation {
       targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
     };
     const { crossAttention } = this.model.forward(given.sourceIds, given.targetIds).decoder;
-    const outputs = Object.fromEntries(crossAttention.map((weights, layer) => [`layer.${layer}`, weights]));
+    const outputs = Object.fromEntries(
+      crossAttention.flatMap((weights, layer) => (weights ? [[`layer.${layer}`, weights]] : [])),
+    );
     const inputs = { ...parameterInputs(namedParameters(this.model)), ...given };
     const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), this.session);
     try {
@@ -234,7 +236,7 @@ export class Translation {
   /** A line's ids with END, cut to what the model has positions for. */
   #encode(line: string, index: number): number[] {
     const ids = this.source.encode(line, { end: true });
-    const { maxPositions } = this.model.options;
+    const { maxPositions } = this.model;
     if (ids.length <= maxPositions) return ids;
     this.listener({
       type: "log",

@@ -16,8 +16,15 @@ const floors = [
   ["cli", "server"],
   ["the package's index"],
 ];
-/** Files that another room imports by their own name, because they load more than the rest of their room. */
-const ownDoors = ["base/config.ts", "base/config-text.ts", "tasks/translation-config.ts"];
+/** Files that another room imports by their own name, because they load more than the rest of their room, or less. */
+const ownDoors = [
+  "base/config.ts",
+  "base/config-text.ts",
+  "models/choices/choice.ts",
+  "models/choices/combinations.ts",
+  "models/presets.ts",
+  "tasks/translation-config.ts",
+];
 
 const roomOf = (file: string): string =>
   file.includes("/") ? file.slice(0, file.indexOf("/")) : "the package's index";

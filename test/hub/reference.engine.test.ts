@@ -30,7 +30,7 @@ function tracedProgram(model: Transformer): Program {
     cross_attentions: decoder.crossAttention,
   };
   for (const [name, tensors] of Object.entries(lists))
-    tensors.forEach((tensor, i) => (outputs[`out.${name}.${i}`] = tensor));
+    tensors.forEach((tensor, i) => (outputs[`out.${name}.${i}`] = tensor!));
   const parameters = parameterInputs(namedParameters(model));
   return withoutDropout({ name: "traced", inputs: { ...parameters, sourceIds, targetIds }, outputs });
 }

@@ -15,11 +15,18 @@ const cases: readonly (readonly [string, TransformerOptions])[] = [
   ["post-norm, three-way tied", { ...tiny }],
   [
     "pre-norm, learned positions, concatenated, two-way tied",
-    { ...tiny, norm: "pre", positions: "learned", positionJoin: "concatenate", tying: "two-way", activation: "tanh" },
+    {
+      ...tiny,
+      normPlacement: "pre",
+      positions: "learned",
+      positionJoin: "concatenate",
+      tying: "two-way",
+      feedForward: "tanh",
+    },
   ],
   [
     "untied, embedding norm, output offset",
-    { ...tiny, layers: 1, tying: "none", embeddingNorm: true, outputBias: "learned", activation: "tanh" },
+    { ...tiny, layers: 1, tying: "none", embeddingNorm: true, outputBias: "learned", feedForward: "tanh" },
   ],
 ];
 

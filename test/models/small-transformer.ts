@@ -14,14 +14,17 @@ const small = { dModel: 16, heads: 4, layers: 2, dFeedForward: 24, maxPositions:
 /** Each choice of norm, positions, join and tying at least once, and the pairs that share code. */
 export const arrangements: readonly (readonly [name: string, options: TransformerOptions])[] = [
   ["post-norm, sinusoidal, three-way tied", { ...small, vocabularySize: 13 }],
-  ["pre-norm, sinusoidal, two vocabularies", { ...small, vocabularySize: { source: 17, target: 13 }, norm: "pre" }],
+  [
+    "pre-norm, sinusoidal, two vocabularies",
+    { ...small, vocabularySize: { source: 17, target: 13 }, normPlacement: "pre" },
+  ],
   [
     "post-norm, learned, untied",
-    { ...small, vocabularySize: 13, positions: "learned", tying: "none", activation: "gelu" },
+    { ...small, vocabularySize: 13, positions: "learned", tying: "none", feedForward: "gelu" },
   ],
   [
     "pre-norm, learned, concatenated",
-    { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", norm: "pre" },
+    { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", normPlacement: "pre" },
   ],
   [
     "post-norm, sinusoidal, concatenated, two-way tied",
@@ -32,13 +35,13 @@ export const arrangements: readonly (readonly [name: string, options: Transforme
     {
       ...small,
       vocabularySize: 13,
-      norm: "pre",
-      positions: "sinusoidal-halves",
+      normPlacement: "pre",
+      positions: { kind: "sinusoidal", layout: "halves" },
       heads: { encoder: 2, decoder: 4 },
       layers: { encoder: 1, decoder: 2 },
       embeddingNorm: true,
       outputBias: "learned",
-      activation: "silu",
+      feedForward: "silu",
     },
   ],
 ];

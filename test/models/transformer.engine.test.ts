@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { hostTensor, type HostTensor } from "../../src/base/index.ts";
 import { compile } from "../../src/engine/index.ts";
 import { teacherForcing, Transformer } from "../../src/models/index.ts";
-import { causalMask, keyMask, maskBias, namedParameters } from "../../src/nn/index.ts";
+import { AttentionScope, namedParameters, notPadding } from "../../src/nn/index.ts";
 import { dim, gradients, input, mul, sum, withoutDropout, type Tensor } from "../../src/tensor/index.ts";
 import { trainingProgram } from "../../src/train/index.ts";
 import { expectClose, largestDifference } from "../close.ts";
@@ -70,8 +70,11 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     const time = dim("targetTime");
     const embedded = input("embedded", "float32", [dim("batch"), time, 16]);
     const probe = input("probe", "float32", [dim("batch"), time, 16]);
-    const { memory, bias } = model.encode(sourceIds);
-    const { output } = model.decoder.teacherForced(embedded, memory, { self: maskBias(causalMask(time)), cross: bias });
+    const { memories, keys } = model.encode(sourceIds);
+    const { output } = model.decoder.teacherForced(embedded, memories, {
+      self: new AttentionScope({ queryTime: time, isCausal: true }),
+      cross: new AttentionScope({ queryTime: time, keyTime: dim("sourceTime"), keys }),
+    });
     const [flowing] = gradients(sum(mul(output, probe)), [embedded]) as [Tensor];
     const values = hostTensor(
       "float32",
@@ -113,7 +116,8 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
 
   test("what padding holds is never seen: other vectors in its place change nothing", async () => {
     const embedded = input("embedded", "float32", [dim("batch"), dim("sourceTime"), 16]);
-    const { memory } = model.encoder.forward(embedded, maskBias(keyMask(sourceIds, pad)));
+    const scope = new AttentionScope({ queryTime: dim("sourceTime"), keys: notPadding(sourceIds, pad) });
+    const { output: memory } = model.encoder.forward(embedded, scope);
     const ids = idRows(sourceRows);
     const isPadding = (i: number): boolean => ids.data[Math.floor(i / 16)] === pad;
     const run = async (offset: number): Promise<Float32Array> => {

@@ -3,12 +3,11 @@ import { hostTensor, randomKey, RandomStream, ShapeError, type HostTensor } from
 import { compile } from "../../src/engine/index.ts";
 import { affine, concat, dim, input, slice, type Tensor } from "../../src/tensor/index.ts";
 import {
-  causalMask,
+  AttentionScope,
   initialize,
-  keyMask,
-  maskBias,
   MultiHeadAttention,
   namedParameters,
+  notPadding,
   parameterInputs,
   scaledDotProduct,
 } from "../../src/nn/index.ts";
@@ -52,7 +51,8 @@ test("several heads are separate attentions, each in its own slice of the width,
     return scaledDotProduct(columns("query", x), columns("key", memory), columns("value", memory)).context;
   };
   const outputs = {
-    together: attention.forward(x, memory).output,
+    together: attention.lookAt(x, memory, new AttentionScope({ queryTime: dim("queryTime"), keyTime: dim("keyTime") }))
+      .output,
     apart: attention.output.forward(concat([head(0), head(1), head(2)], -1)),
   };
   const run = await compile(
@@ -92,8 +92,12 @@ test("attention is softmax(Q Kᵀ / √dHead) V", async () => {
 test("masks hide padding and what comes later, and a hidden key's weight is exactly zero", async () => {
   const ids = input("ids", "int32", [dim("batch"), dim("time")]);
   const vectors = input("vectors", "float32", [dim("batch"), 1, dim("time"), 4]);
-  const { weights: padded } = scaledDotProduct(vectors, vectors, vectors, { bias: maskBias(keyMask(ids, 9)) });
-  const { weights: causal } = scaledDotProduct(vectors, vectors, vectors, { bias: maskBias(causalMask(dim("time"))) });
+  const { weights: padded } = scaledDotProduct(vectors, vectors, vectors, {
+    bias: new AttentionScope({ queryTime: dim("time"), keys: notPadding(ids, 9) }).bias,
+  });
+  const { weights: causal } = scaledDotProduct(vectors, vectors, vectors, {
+    bias: new AttentionScope({ queryTime: dim("time"), isCausal: true }).bias,
+  });
   const run = await compile({ name: "masks", inputs: { ids, vectors }, outputs: { padded, causal } }, { threads: 1 });
   const results = await run.run({ ids: hostTensor("int32", [1, 3], [4, 9, 5]), vectors: draw(1, 1, 3, 4) });
   const hidden = (name: string): boolean[] => [...(results[name]!.data as Float32Array)].map((weight) => weight === 0);

@@ -1,6 +1,7 @@
 // heddle inspect: what a run's model is made of, and what it costs.
 import { Command, Option } from "commander";
 import { elementCount } from "../../base/index.ts";
+import { cacheBytesPerToken } from "../../models/index.ts";
 import { namedParameters } from "../../nn/index.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
 import { table } from "../table.ts";
@@ -38,7 +39,7 @@ export function inspectCommand(): Command {
         weightBytes: 4 * total,
         trainingBytes: 16 * total,
         operationsPerToken: 2 * (total - tables + targetVocabulary * dModel),
-        cacheBytesPerToken: 8 * dModel * translation.model.decoder.layers.length,
+        cacheBytesPerToken: cacheBytesPerToken(translation.model),
       };
       if (json === true) {
         process.stdout.write(

@@ -7,6 +7,8 @@ import {
   range,
   reshape,
   scalar,
+  slice,
+  subDims,
   where,
   type Dim,
   type Tensor,
@@ -20,19 +22,18 @@ export function maskBias(mask: Tensor): Tensor {
   return where(mask, scalar(0), scalar(forbidden));
 }
 
-/** Keys that are not padding: ids [batch, keyTime] → bool [batch, 1, 1, keyTime]. */
-export function keyMask(ids: Tensor, pad: number): Tensor {
-  const [batch, time] = ids.shape as readonly [Dim, Dim];
-  return reshape(not(equal(ids, constant({ dtype: "int32", dims: [], data: Int32Array.of(pad) }))), [
-    batch,
-    1,
-    1,
-    time,
-  ]);
+/** What is no padding: ids [batch, time] → bool [batch, time]. */
+export function notPadding(ids: Tensor, pad: number): Tensor {
+  return not(equal(ids, constant({ dtype: "int32", dims: [], data: Int32Array.of(pad) })));
 }
 
-/** Each position sees itself and what came before: bool [1, 1, time, time]. */
-export function causalMask(time: Dim): Tensor {
-  const positions = range(time);
-  return lessOrEqual(reshape(positions, [1, 1, 1, time]), reshape(positions, [1, 1, time, 1]));
+/**
+ * Each position sees itself and what came before: bool [1, 1, queryTime, keyTime]. Where there are more keys than queries, the
+ * queries are the last of them.
+ */
+export function causalMask(queryTime: Dim, keyTime: Dim = queryTime): Tensor {
+  const keys = range(keyTime);
+  const earlier = subDims(keyTime, queryTime);
+  const queries = earlier === 0 ? keys : slice(keys, { axis: 0, start: earlier });
+  return lessOrEqual(reshape(keys, [1, 1, 1, keyTime]), reshape(queries, [1, 1, queryTime, 1]));
 }

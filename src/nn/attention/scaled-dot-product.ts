@@ -2,13 +2,6 @@
 import { add, matmul, softmax, type Tensor } from "../../tensor/index.ts";
 import type { Dropout } from "../dropout.ts";
 
-export interface AttentionResult {
-  /** [batch, heads, queryTime, dHead] */
-  readonly context: Tensor;
-  /** How much each query looked at each key: [batch, heads, queryTime, keyTime], rows sum to 1. */
-  readonly weights: Tensor;
-}
-
 export interface ScaledDotProductOptions {
   /** Added to the scores; large and negative where a query may not look. Broadcasts to [batch, heads, queryTime, keyTime]. */
   bias?: Tensor | undefined;
@@ -26,7 +19,7 @@ export function scaledDotProduct(
   key: Tensor,
   value: Tensor,
   { bias, dropout }: ScaledDotProductOptions = {},
-): AttentionResult {
+): { context: Tensor; weights: Tensor } {
   const dHead = query.shape.at(-1) as number;
   const scores = matmul(query, key, { transposeB: true, alpha: 1 / Math.sqrt(dHead) }); // [batch, heads, queryTime, keyTime]
   const weights = softmax(bias === undefined ? scores : add(scores, bias));

@@ -20,8 +20,9 @@ export function mergeQueries(context: Tensor): Tensor {
 /**
  * Attention of a step's queries to what their sentence remembers: the entries of all its hypotheses stand side by side, and
  * `bias` hides from each query what is not its own past. So hypotheses that change places only change the bias.
- * The query [beams, batch, heads, dHead] is scaled already; key and value [entries, batch, heads, dHead], one entry a step and
- * hypothesis; bias [batch, 1, beams, entries] → context [beams · batch, dModel], weights [batch, heads, beams, entries].
+ * The query [beams, batch, heads, dHead] is scaled already; key and value [entries, batch, keyValueHeads, dHead], one entry a
+ * step and hypothesis; bias broadcasts to [batch, heads, beams, entries] → context [beams · batch, heads · dHead], weights
+ * [batch, heads, beams, entries].
  */
 export function stepAttention(
   query: Tensor,
@@ -29,11 +30,22 @@ export function stepAttention(
   value: Tensor,
   bias?: Tensor,
 ): { context: Tensor; weights: Tensor } {
+  const [beams, batch, heads, dHead] = query.shape as readonly [number, Dim, number, number];
+  const [entries, , groups] = key.shape as readonly [Dim, Dim, number];
+  const isShared = groups < heads;
+  // Heads that share keys ask them side by side, as rows of one product.
+  const sideBySide = (x: Tensor, width: Dim): Tensor =>
+    isShared ? reshape(x, [batch, groups, (heads / groups) * beams, width]) : x;
+  const apart = (x: Tensor, width: Dim): Tensor => (isShared ? reshape(x, [batch, heads, beams, width]) : x);
   const scores =
-    query.shape[0] === 1
+    beams === 1 && !isShared
       ? // A product of one row with a transposed matrix packs the matrix first; a sum over whole arrays reads it once.
         transpose(sum(mul(key, query), { axes: [3], keepDims: true }), [1, 2, 3, 0])
-      : matmul(queriesByHead(query), transpose(key, [1, 2, 0, 3]), { transposeB: true });
+      : apart(
+          matmul(sideBySide(queriesByHead(query), dHead), transpose(key, [1, 2, 0, 3]), { transposeB: true }),
+          entries,
+        );
   const weights = softmax(bias === undefined ? scores : add(scores, bias)); // [batch, heads, beams, entries]
-  return { context: mergeQueries(matmul(weights, transpose(value, [1, 2, 0, 3]))), weights };
+  const context = apart(matmul(sideBySide(weights, entries), transpose(value, [1, 2, 0, 3])), dHead);
+  return { context: mergeQueries(context), weights };
 }

@@ -1,0 +1,145 @@
+// Which choices exclude each other, and why: what the mathematics does not allow is refused when a model is made.
+import { ConfigError } from "../../base/index.ts";
+import { inStack, kindOf, type PerStack, type StackName } from "./choice.ts";
+import type { FeedForwardChoice } from "./feed-forwards.ts";
+import type { MixerChoice } from "./mixers.ts";
+import type { NormChoice } from "./norms.ts";
+import type { PositionChoice } from "./positions.ts";
+
+/** The choices that can get in each other's way. */
+export interface CombinedChoices {
+  readonly attention: PerStack<MixerChoice>;
+  readonly positions: PerStack<PositionChoice>;
+  readonly norm: PerStack<NormChoice>;
+  readonly feedForward: PerStack<FeedForwardChoice>;
+  readonly positionJoin: "add" | "concatenate";
+  readonly keyValueHeads?: PerStack<number> | undefined;
+  readonly attentionDropout: number;
+}
+
+/** One pair of choices that cannot be had together; the table in the docs is made of these. */
+export interface Exclusion {
+  /** The key that is named in the error. */
+  readonly key: "attention" | "positions" | "norm" | "positionJoin" | "keyValueHeads" | "attentionDropout";
+  readonly stacks: readonly StackName[];
+  /** Whether it holds for these choices of one stack. */
+  readonly excludes: (chosen: ChosenInStack) => boolean;
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** What one stack was told, by kind; a part of the user's own is "own". */
+export interface ChosenInStack {
+  readonly attention: string;
+  readonly positions: string;
+  readonly norm: string;
+  readonly positionJoin: string;
+  readonly sharesKeys: boolean;
+  readonly dropsWeights: boolean;
+}
+
+const bothStacks = ["encoder", "decoder"] as const;
+/** Kinds that are no attention: they have no scores and no keys to share. */
+const withoutScores: readonly string[] = ["linear", "retention", "mamba"];
+const scoreBiases: readonly string[] = ["alibi", "relative"];
+const turning: readonly string[] = ["rotary", "xpos"];
+const tables: readonly string[] = ["sinusoidal", "learned"];
+
+export const exclusions: readonly Exclusion[] = [
+  {
+    key: "positions",
+    stacks: ["encoder"],
+    excludes: ({ positions }) => positions === "xpos",
+    reason: "xPos shrinks scores with the distance back; towards later positions they would grow without bound",
+    remedy: "Take rotary in the encoder: {encoder: rotary, decoder: xpos}",
+  },
+  {
+    key: "norm",
+    stacks: ["decoder"],
+    excludes: ({ norm }) => norm === "batch",
+    reason: "the means of a batch norm run over all positions, so a position would see later ones",
+    remedy: "Take layer or rms in the decoder: {encoder: batch, decoder: layer}",
+  },
+  {
+    key: "attention",
+    stacks: ["encoder"],
+    excludes: ({ attention }) => ["retention", "mamba", "causal-blocks"].includes(attention),
+    reason: "it only looks back, and an encoder reads in both directions",
+    remedy: "Take it in the decoder alone: {encoder: full, decoder: …}",
+  },
+  {
+    key: "positions",
+    stacks: bothStacks,
+    excludes: ({ attention, positions }) => withoutScores.includes(attention) && scoreBiases.includes(positions),
+    reason: "these positions are a bias on attention scores, and this mixer has no scores",
+    remedy: "Take sinusoidal, learned or none",
+  },
+  {
+    key: "positions",
+    stacks: bothStacks,
+    excludes: ({ attention, positions }) => withoutScores.includes(attention) && turning.includes(positions),
+    reason: "these positions turn queries against keys, which this mixer does in its own way or not at all",
+    remedy: "Take sinusoidal, learned or none",
+  },
+  {
+    key: "keyValueHeads",
+    stacks: bothStacks,
+    excludes: ({ attention, sharesKeys }) => sharesKeys && withoutScores.includes(attention),
+    reason: "this mixer keeps a state in place of keys, so there is nothing to share",
+    remedy: "Leave keyValueHeads out, or give it for the other stack alone",
+  },
+  {
+    key: "attentionDropout",
+    stacks: bothStacks,
+    excludes: ({ attention, dropsWeights }) => dropsWeights && [...withoutScores, "tiled"].includes(attention),
+    reason: "it drops attention weights, and here they never exist",
+    remedy: "Set it to 0; dropout and activationDropout still apply",
+  },
+  {
+    key: "positionJoin",
+    stacks: bothStacks,
+    excludes: ({ positions, positionJoin }) =>
+      positionJoin === "concatenate" && ![...tables, "own"].includes(positions),
+    reason: "only a table of position vectors can be put in front of embeddings",
+    remedy: "Take sinusoidal or learned positions, or leave positionJoin out",
+  },
+];
+
+/** The first combination that cannot be had: at which key, and in words. */
+export function impossible(choices: CombinedChoices): { key: Exclusion["key"]; problem: string } | undefined {
+  for (const stack of bothStacks) {
+    const chosen = chosenIn(choices, stack);
+    const found = exclusions.find(({ stacks, excludes }) => stacks.includes(stack) && excludes(chosen));
+    if (found === undefined) continue;
+    const { key, reason, remedy } = found;
+    const { attention, positions, norm } = chosen;
+    return {
+      key,
+      problem: `does not go with the rest: in the ${stack}, ${reason} (got attention ${attention}, positions ${positions}, norm ${norm}). ${remedy}`,
+    };
+  }
+  return undefined;
+}
+
+/** Refuses a combination that cannot be had: ConfigError with the key, the reason and what to do. */
+export function refuseImpossible(choices: CombinedChoices): void {
+  const found = impossible(choices);
+  if (found !== undefined) throw new ConfigError(`model.${found.key}`, `${found.problem}.`);
+}
+
+/** Whether one stack may be told this. */
+export function isPossible(stack: StackName, chosen: ChosenInStack): boolean {
+  return !exclusions.some(({ stacks, excludes }) => stacks.includes(stack) && excludes(chosen));
+}
+
+function chosenIn(choices: CombinedChoices, stack: StackName): ChosenInStack {
+  const keyValueHeads = choices.keyValueHeads === undefined ? undefined : inStack(choices.keyValueHeads, stack);
+  return {
+    attention: kindOf(inStack(choices.attention, stack)),
+    positions: kindOf(inStack(choices.positions, stack)),
+    norm: kindOf(inStack(choices.norm, stack)),
+    positionJoin: choices.positionJoin,
+    sharesKeys: keyValueHeads !== undefined,
+    dropsWeights: choices.attentionDropout > 0,
+  };
+}

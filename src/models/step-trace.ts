@@ -1,0 +1,94 @@
+// One token of decoding as it is traced: what goes in, what earlier steps left, and what this one leaves.
+import type { DType } from "../base/index.ts";
+import { addDims, concat, dim, gather, input, mulDims, type Dim, type Shape, type Tensor } from "../tensor/index.ts";
+import type { KeyValue } from "../nn/index.ts";
+import type { Writer } from "./sequence-to-sequence.ts";
+
+/** What one layer keeps of every token, in keys and in values. */
+export interface CacheShape {
+  readonly heads: number;
+  readonly dHead: number;
+  /** What the layer can still see; absent: everything. */
+  readonly reach?: { readonly sinks: number; readonly window: number } | undefined;
+}
+
+/**
+ * A model's step asks here for its inputs and leaves here what the next step wants. `batch` sentences with `beams` hypotheses
+ * each; rows = beams · batch, beam by beam.
+ */
+export class StepTrace {
+  readonly beams: number;
+  readonly batch: Dim = dim("batch");
+  /** Earlier entries of the caches, `beams` a step. */
+  readonly entries: Dim = dim("entries");
+  readonly rows: Dim;
+  /** The last token of each row: int32 [rows]. */
+  readonly tokens: Tensor;
+  /** How many tokens stand before it: int32 [1]. */
+  readonly position: Tensor;
+  readonly inputs: Record<string, Tensor>;
+  /** Keys and values of this token, layer by layer: [beams, batch, heads, dHead]. */
+  readonly newEntries: Tensor[] = [];
+  /** Of each layer that keeps keys and values, in the order they were asked for. */
+  readonly caches: CacheShape[] = [];
+  /** Shapes without the axis of rows. */
+  readonly states = new Map<string, Shape>();
+  readonly newStates: Record<string, Tensor> = {};
+
+  constructor(beams: number) {
+    this.beams = beams;
+    this.rows = mulDims(this.batch, beams);
+    this.tokens = input("tokens", "int32", [this.rows]);
+    this.position = input("position", "int32", [1]);
+    this.inputs = { tokens: this.tokens, position: this.position };
+  }
+
+  /** An input of the step by name, made when it is first asked for. */
+  given(name: string, dtype: DType, shape: Shape): Tensor {
+    return (this.inputs[name] ??= input(name, dtype, shape));
+  }
+
+  /** Puts this token's key and value [beams, batch, heads, dHead] behind the earlier ones: [entries + beams, batch, heads, dHead]. */
+  remember({ key, value }: KeyValue, shape: CacheShape): KeyValue {
+    const layer = this.caches.length;
+    const { heads, dHead } = shape;
+    this.caches.push(shape);
+    this.newEntries.push(key, value);
+    const past = (name: string): Tensor =>
+      this.given(`${name}.${layer}`, "float32", [this.entries, this.batch, heads, dHead]);
+    return { key: concat([past("pastKey"), key], 0), value: concat([past("pastValue"), value], 0) };
+  }
+
+  /**
+   * 0 for the entries that a hypothesis descends from and large and negative elsewhere: [batch, 1, beams, entries + beams], so
+   * reordering beams moves nothing. With one beam every entry is its own.
+   */
+  get visible(): Tensor | undefined {
+    if (this.beams === 1) return undefined;
+    return this.given("visible", "float32", [this.batch, 1, this.beams, addDims(this.entries, this.beams)]);
+  }
+
+  /** Where each entry, this token's included, stands: int32 [entries + beams]. */
+  get entryPositions(): Tensor {
+    return this.given("entryPositions", "int32", [addDims(this.entries, this.beams)]);
+  }
+
+  /** What an earlier step (or the source) left under this name, for each row that of the row it continues: [rows, ..shape]. */
+  state(name: string, shape: Shape): Tensor {
+    this.states.set(name, shape);
+    const parents = this.given("parents", "int32", [this.rows]);
+    return gather(this.given(`state.${name}`, "float32", [dim("parentRows"), ...shape]), parents);
+  }
+
+  /** Leaves a state for the next step: [rows, ..]. */
+  leave(name: string, state: Tensor): void {
+    this.newStates[name] = state;
+  }
+}
+
+/** Bytes of keys and values that a decoder keeps of each token. */
+export function cacheBytesPerToken(model: Writer): number {
+  const trace = new StepTrace(1);
+  model.step(trace);
+  return trace.caches.reduce((bytes, { heads, dHead }) => bytes + 2 * 4 * heads * dHead, 0);
+}
