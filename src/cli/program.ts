@@ -30,6 +30,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "show what a model is made of and what it costs",
     load: async () => (await import("./commands/inspect.ts")).inspectCommand(),
   },
+  neighbours: {
+    summary: "list the tokens whose embeddings are nearest to a word's",
+    load: async () => (await import("./commands/neighbours.ts")).neighboursCommand(),
+  },
   bench: {
     summary: "time a trained model on this machine",
     load: async () => (await import("./commands/bench.ts")).benchCommand(),
