@@ -1,8 +1,24 @@
 // The labs, in the order in which the notes come to their claims.
+import { attentionCost } from "./attention-cost.ts";
+import { futureMask } from "./causal-mask.ts";
+import { feedForwardVariants } from "./feed-forward-variants.ts";
 import type { Lab } from "./lab.ts";
+import { layerNormVersusBatchNorm } from "./layer-norm-vs-batch-norm.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
+import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
+import { scaling } from "./scaling.ts";
+import { trainShortTestLong } from "./train-short-test-long.ts";
 
 export { svgFile } from "./plots/drawing.ts";
 export type { Lab, LabContext, LabResult, LabTable, Verdict } from "./lab.ts";
 
-export const labs: readonly Lab[] = [positionalEncoding];
+export const labs: readonly Lab[] = [
+  positionalEncoding,
+  trainShortTestLong,
+  scaling,
+  futureMask,
+  attentionCost,
+  feedForwardVariants,
+  preVersusPostNorm,
+  layerNormVersusBatchNorm,
+];

@@ -48,6 +48,8 @@ export interface Taught {
   readonly weights: Weights;
   /** The update before which loss or gradient were no longer finite. */
   readonly divergedAt: number | undefined;
+  /** The program's own figures, means over the last updates. */
+  readonly figures: Readonly<Record<string, number>>;
   /** A step with everything that belongs to it, mean. */
   readonly secondsPerStep: number;
 }
@@ -82,6 +84,7 @@ export async function teach({
   });
   const curve: [number, number][] = [];
   let [taken, divergedAt]: [number, number | undefined] = [0, undefined];
+  let last: Readonly<Record<string, number>> = {};
   const startMs = performance.now();
   try {
     await train<Batch>({
@@ -104,7 +107,10 @@ export async function teach({
       ...(clip !== undefined && { clip }),
       logEvery: every,
       recorder: {
-        record: ({ step, figures }) => curve.push([step, figures.loss!]),
+        record: ({ step, figures }) => {
+          curve.push([step, figures.loss!]);
+          last = figures;
+        },
         save: async () => {},
       },
       stop: signal,
@@ -121,7 +127,7 @@ export async function teach({
   }
   signal.throwIfAborted();
   const secondsPerStep = (performance.now() - startMs) / 1000 / Math.max(1, taken);
-  return { curve, weights: learner.store.copyOut(), divergedAt, secondsPerStep };
+  return { curve, weights: learner.store.copyOut(), divergedAt, figures: last, secondsPerStep };
 }
 
 /** The sums that a loss program gives for each batch, added up: its figures with `tokenWeight` 1, without dropout. */
@@ -141,6 +147,16 @@ export async function examine(
     for (const [name, { data }] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + Number(data[0]);
   }
   return sums;
+}
+
+/** Mean of a loss over everything that the batches ask, in nats. */
+export async function meanLoss(
+  options: Pick<TeachOptions, "model" | "loss" | "session" | "labels"> & { weights: Weights },
+  batches: Iterable<Batch>,
+): Promise<number> {
+  const all = [...batches];
+  const { negativeLogLikelihood } = await examine(options, all);
+  return negativeLogLikelihood! / all.reduce((sum, batch) => sum + options.labels(batch), 0);
 }
 
 function scalarOf(value: number): HostTensor<"float32"> {
