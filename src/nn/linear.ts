@@ -1,4 +1,3 @@
-import { ShapeError } from "../base/index.ts";
 import { add, affine, type Tensor } from "../tensor/index.ts";
 import { xavierUniform, zeros, type Initializer } from "./initializers.ts";
 import { Module, Parameter } from "./module.ts";
@@ -13,8 +12,7 @@ export interface LinearOptions {
 
 /**
  * A small trained addition to a linear layer y = x W + b whose own weights may stay as they are: y + gain(x) or y + gain(y),
- * as `reads` says. A gain of x is a change of W in all but name, so it can be computed beside several layers joined to one
- * product; a gain of y has to wait for y.
+ * as `reads` says. Who multiplies with `weight` without calling `forward` must look for an adapter first.
  */
 export interface LinearAdapter extends Module {
   readonly reads: "input" | "output";
@@ -45,22 +43,5 @@ export class Linear extends Module {
     const y = affine(x, this.weight.value, this.bias?.value);
     if (this.adapter === undefined) return y;
     return add(y, this.adapter.gain(this.adapter.reads === "input" ? x : y));
-  }
-
-  /** Whether `delta` says all that an adapter does here, so that weights of several layers may be joined to one product. */
-  get isJoinable(): boolean {
-    return this.adapter?.reads !== "output";
-  }
-
-  /**
-   * What an adapter adds to x W + b for this x [.., from] → [.., to]; undefined without one. For those who multiply with
-   * `weight` themselves. Ask `isJoinable` first: a gain of y cannot be told from x.
-   */
-  delta(x: Tensor): Tensor | undefined {
-    if (!this.isJoinable)
-      throw new ShapeError(
-        "linear: its adapter works on what comes out, so the layer must run by itself: call forward",
-      );
-    return this.adapter?.gain(x);
   }
 }

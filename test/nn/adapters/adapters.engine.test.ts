@@ -9,7 +9,6 @@ import {
   addLora,
   freezeBase,
   isAdapterParameter,
-  Linear,
   mergeLora,
   namedParameters,
   parameterInputs,
@@ -152,22 +151,3 @@ test("another adapter needs no other program: with the base frozen into it, the 
   await using run = await compile({ name: "frozen", inputs, outputs: { y: model.forward(x) } }, { threads: 1, frozen });
   expect(run.inputNames.filter((name) => name !== "x")).toEqual([...adapterParameters(model).keys()]);
 });
-
-describe("layers joined to one product", () => {
-  test("a gain of the input is what `delta` says; a gain of the output cannot be had before the output", () => {
-    const x = input("x", "float32", [dim("batch"), 4]);
-    const linear = new Linear({ from: 4, to: 4 });
-    expect(linear.delta(x)).toBeUndefined();
-    addLora(wrap(linear), { targets: ["linear"], rank: 1 });
-    expect(linear.isJoinable).toBe(true);
-    expect(linear.delta(x)!.shape).toEqual(x.shape);
-    linear.adapter = undefined;
-    addHoulsby(wrap(linear), { bottleneck: 2, targets: ["linear"] });
-    expect(linear.isJoinable).toBe(false);
-    expect(() => linear.delta(x)).toThrow(/the layer must run by itself: call forward/);
-  });
-});
-
-function wrap(linear: Linear): SmallModel {
-  return Object.assign(Object.create(SmallModel.prototype) as SmallModel, { linear });
-}
