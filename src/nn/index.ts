@@ -70,7 +70,6 @@ export {
 } from "./position/rotary-scaling.ts";
 export {
   RotaryPositions,
-  type RotaryLayout,
   type RotaryOptions,
   type RotaryPositionsOptions,
   type RotaryTables,

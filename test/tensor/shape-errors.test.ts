@@ -101,6 +101,14 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.affine(x([2, 3]), x([3, 5]), x([4])), "bias of [5]", "[4]"],
     [() => t.affine(x([2, 3]), x([1, 3, 5]), x([5])), "weight must have two axes"],
   ],
+  rotatePairs: [
+    [() => t.rotatePairs(x([4]), x([4, 2]), x([4, 2])), "[.., time, width] is wanted"],
+    [() => t.rotatePairs(x([time, 4]), x([3, 2]), x([3, 2])), "float32 [time or 1, pairs]", "[3, 2]"],
+    [() => t.rotatePairs(x([3, 4]), x([3, 2]), x([3, 1])), "both alike"],
+    [() => t.rotatePairs(x([3, 4]), x([3, 2], "float64"), x([3, 2], "float64")), "float32 [3 or 1, pairs]"],
+    [() => t.rotatePairs(x([3, 4]), x([3, 3]), x([3, 3])), "axis -1 is 4", "3 pairs"],
+    [() => t.rotatePairs(whole([3, 4]), x([3, 2]), x([3, 2])), "floats"],
+  ],
   softmax: [
     [() => t.softmax(x([])), "axis"],
     [() => t.softmax(whole([2])), "floats"],

@@ -1,26 +1,19 @@
 // Rotary positions: a query and a key are turned by angles that grow with their places, so that their product knows the distance.
 import { ConfigError, ShapeError } from "../../base/index.ts";
 import {
-  add,
   cast,
-  concat,
-  constant,
   cos,
-  expand,
   formatShape,
-  matmul,
   mul,
-  pad,
   reshape,
+  rotatePairs,
   sin,
+  type PairLayout,
   type Tensor,
 } from "../../tensor/index.ts";
 import { Module } from "../module.ts";
 import type { AttentionPositions } from "./attention-positions.ts";
 import { fixedFrequencies, plainFrequencies, type RotaryScaling, type RotaryScalingOptions } from "./rotary-scaling.ts";
-
-/** Which numbers of a head make a pair: i and i + dimensions/2 (GPT-NeoX, Llama), or 2i and 2i + 1 (the paper, GPT-J). */
-export type RotaryLayout = "halves" | "interleaved";
 
 /** Rotary positions as a configuration writes them. */
 export interface RotaryOptions {
@@ -28,7 +21,8 @@ export interface RotaryOptions {
   readonly dimensions?: number;
   /** The base: pair i turns by theta^(−2i / dimensions) radians a position. */
   readonly theta?: number;
-  readonly layout?: RotaryLayout;
+  /** Which numbers of a head make a pair: i and i + dimensions/2 (GPT-NeoX, Llama), or 2i and 2i + 1 (the paper, GPT-J). */
+  readonly layout?: PairLayout;
   /** For lengths beyond those of training. */
   readonly scaling?: RotaryScalingOptions;
 }
@@ -39,7 +33,7 @@ export interface RotaryPositionsOptions extends Omit<RotaryOptions, "scaling"> {
   readonly scaling?: RotaryScaling;
 }
 
-/** What turns vectors: float32 [time, dHead] each. */
+/** What turns vectors: float32 [time, dimensions / 2] each. */
 export interface RotaryTables {
   readonly cosine: Tensor;
   readonly sine: Tensor;
@@ -60,9 +54,8 @@ export class RotaryPositions extends Module implements AttentionPositions {
   readonly dHead: number;
   readonly dimensions: number;
   readonly theta: number;
-  readonly layout: RotaryLayout;
+  readonly layout: PairLayout;
   readonly scaling: RotaryScaling | undefined;
-  readonly #quarterTurn: Tensor;
   readonly #known = new WeakMap<Tensor, RotaryTables>();
 
   constructor({ dHead, dimensions = dHead, theta = 10_000, layout = "halves", scaling }: RotaryPositionsOptions) {
@@ -81,7 +74,6 @@ export class RotaryPositions extends Module implements AttentionPositions {
     this.theta = theta;
     this.layout = layout;
     this.scaling = scaling;
-    this.#quarterTurn = quarterTurn({ dHead, dimensions, layout });
   }
 
   /** x [.., time, dHead] at positions int32 [time], or all of it at one place [1] → the same shape. */
@@ -89,51 +81,30 @@ export class RotaryPositions extends Module implements AttentionPositions {
     return this.turnBy(x, this.tables(positions));
   }
 
-  /** The same with tables of one's own: x ∘ cosine + (x, each pair turned by 90°) ∘ sine. */
+  /** The same with tables of one's own. */
   turnBy(x: Tensor, { cosine, sine }: RotaryTables): Tensor {
     if (x.shape.at(-1) !== this.dHead) {
       throw new ShapeError(
         `rotary positions: queries and keys [.., time, dHead] with dHead ${this.dHead} are wanted (got ${formatShape(x.shape)})`,
       );
     }
-    // A product with a small matrix costs what slicing and joining cost, in one operation for either layout and its gradient.
-    return add(mul(x, cosine), mul(matmul(x, this.#quarterTurn), sine));
+    return rotatePairs(x, cosine, sine, { layout: this.layout });
   }
 
-  /** positions int32 [time] → magnitude · cos and magnitude · sin of each number's angle; what is not turned has angle 0. */
+  /** positions int32 [time] → magnitude · cos and magnitude · sin of each pair's angle. */
   tables(positions: Tensor): RotaryTables {
     let tables = this.#known.get(positions);
     if (tables === undefined) {
+      const speeds = this.scaling?.frequencies(this, positions) ?? fixedFrequencies(plainFrequencies(this));
+      const angles = mul(placesOf(positions), speeds); // [time, dimensions / 2]
       const magnitude = this.scaling?.magnitude ?? 1;
-      const angles = mul(placesOf(positions), this.spread(this.#frequencies(positions))); // [time, dHead]
-      // Where only a part is turned, the rest has to keep its size; there the magnitude would be no plain factor.
       tables = {
-        cosine: cast(mul(cos(angles), this.#onTurned(magnitude)), "float32"),
+        cosine: cast(mul(cos(angles), magnitude), "float32"),
         sine: cast(mul(sin(angles), magnitude), "float32"),
       };
       this.#known.set(positions, tables);
     }
     return tables;
-  }
-
-  /** One number a pair, float64 [dimensions / 2] → each at both places of its pair and 0 at what is not turned, [dHead]. */
-  spread(pairs: Tensor): Tensor {
-    const count = this.dimensions / 2;
-    const both =
-      this.layout === "halves"
-        ? concat([pairs, pairs], 0)
-        : reshape(expand(reshape(pairs, [count, 1]), [count, 2]), [this.dimensions]);
-    return pad(both, { axis: 0, after: this.dHead - this.dimensions });
-  }
-
-  #frequencies(positions: Tensor): Tensor {
-    return this.scaling?.frequencies(this, positions) ?? fixedFrequencies(plainFrequencies(this));
-  }
-
-  #onTurned(magnitude: number): Tensor | number {
-    if (magnitude === 1 || this.dimensions === this.dHead) return magnitude;
-    const data = Float64Array.from({ length: this.dHead }, (_, i) => (i < this.dimensions ? magnitude : 1));
-    return fixedFrequencies(data);
   }
 }
 
@@ -146,23 +117,4 @@ export function placesOf(positions: Tensor): Tensor {
     );
   }
   return reshape(cast(positions, "float64"), [time, 1]);
-}
-
-/** The matrix [dHead, dHead] that turns each pair (a, b) into (−b, a) and leaves nothing of what is not turned. */
-function quarterTurn({
-  dHead,
-  dimensions,
-  layout,
-}: {
-  dHead: number;
-  dimensions: number;
-  layout: RotaryLayout;
-}): Tensor {
-  const data = new Float32Array(dHead * dHead);
-  for (let pair = 0; pair < dimensions / 2; pair++) {
-    const [a, b] = layout === "halves" ? [pair, pair + dimensions / 2] : [2 * pair, 2 * pair + 1];
-    data[b * dHead + a] = -1;
-    data[a * dHead + b] = 1;
-  }
-  return constant({ dtype: "float32", dims: [dHead, dHead], data });
 }

@@ -1,16 +1,16 @@
 // xPos: rotary positions whose products also fade with distance.
 import { ConfigError } from "../../base/index.ts";
-import { cast, exp, mul, neg, type Tensor } from "../../tensor/index.ts";
+import { cast, exp, mul, neg, type PairLayout, type Tensor } from "../../tensor/index.ts";
 import { Module } from "../module.ts";
 import type { AttentionPositions } from "./attention-positions.ts";
 import { fixedFrequencies } from "./rotary-scaling.ts";
-import { placesOf, RotaryPositions, type RotaryLayout, type RotaryTables } from "./rotary.ts";
+import { placesOf, RotaryPositions, type RotaryTables } from "./rotary.ts";
 
 /** xPos as a configuration writes it. */
 export interface XposOptions {
   /** The base of the rotation: pair i turns by theta^(−2i / dHead) radians a position. */
   readonly theta?: number;
-  readonly layout?: RotaryLayout;
+  readonly layout?: PairLayout;
   /** Positions over which a pair fades by its ζ: the larger, the longer the reach. */
   readonly scaleBase?: number;
   /** The larger, the less the fast pairs fade. */
@@ -62,7 +62,7 @@ export class XPositions extends Module implements AttentionPositions {
     let tables = known.get(positions);
     if (tables === undefined) {
       const { cosine, sine } = this.#rotary.tables(positions);
-      const exponents = mul(placesOf(positions), this.#rotary.spread(this.#logarithms())); // n/scaleBase · ln ζ: [time, dHead]
+      const exponents = mul(placesOf(positions), this.#logarithms()); // n/scaleBase · ln ζ: [time, dHead / 2]
       const decay = cast(exp(role === "query" ? exponents : neg(exponents)), "float32");
       tables = { cosine: mul(cosine, decay), sine: mul(sine, decay) };
       known.set(positions, tables);

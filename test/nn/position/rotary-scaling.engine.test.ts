@@ -1,24 +1,21 @@
 // Scalings of rotary positions against their papers' formulas in double precision.
 import { describe, expect, test } from "vitest";
 import { ConfigError, hostTensor } from "../../../src/base/index.ts";
-import { RotaryPositions, rotaryScaling, type RotaryLayout, type RotaryScalingOptions } from "../../../src/nn/index.ts";
+import { RotaryPositions, rotaryScaling, type RotaryScalingOptions } from "../../../src/nn/index.ts";
 import { input } from "../../../src/tensor/index.ts";
 import { expectClose } from "../../close.ts";
 import { evaluate } from "../../tensor/evaluate.ts";
 
 const theta = 10_000;
+const pairs = 32;
 
 interface Turns {
   readonly cosine: Float32Array;
   readonly sine: Float32Array;
 }
 
-async function tablesOf(
-  scaling: RotaryScalingOptions,
-  at: readonly number[],
-  { dHead = 64, layout = "halves" }: { dHead?: number; layout?: RotaryLayout } = {},
-): Promise<Turns> {
-  const positions = new RotaryPositions({ dHead, theta, layout, scaling: rotaryScaling(scaling) });
+async function tablesOf(scaling: RotaryScalingOptions, at: readonly number[]): Promise<Turns> {
+  const positions = new RotaryPositions({ dHead: 2 * pairs, theta, scaling: rotaryScaling(scaling) });
   const given = input("at", "int32", [at.length]);
   const tables = positions.tables(given);
   const [cosine, sine] = await evaluate([given], [hostTensor("int32", [at.length], at)], [tables.cosine, tables.sine]);
@@ -30,12 +27,12 @@ function expectTurns(
   { cosine, sine }: Turns,
   at: readonly number[],
   speed: (pair: number) => number,
-  { pairs = 32, magnitude = 1 }: { pairs?: number; magnitude?: number } = {},
+  magnitude = 1,
 ): void {
-  const angles = at.flatMap((place) => Array.from({ length: 2 * pairs }, (_, i) => place * speed(i % pairs)));
-  const within = 2e-7;
-  expectClose(cosine, angles.map((angle) => magnitude * Math.cos(angle)), { within, what: "cosine" }); // prettier-ignore
-  expectClose(sine, angles.map((angle) => magnitude * Math.sin(angle)), { within, what: "sine" }); // prettier-ignore
+  const angles = at.flatMap((place) => Array.from({ length: pairs }, (_, pair) => place * speed(pair)));
+  const expected = (of: (angle: number) => number): number[] => angles.map((angle) => magnitude * of(angle));
+  expectClose(cosine, expected(Math.cos), { within: 2e-7, what: "cosine" });
+  expectClose(sine, expected(Math.sin), { within: 2e-7, what: "sine" });
 }
 
 const plain = (pair: number): number => theta ** (-pair / 32);
@@ -81,7 +78,7 @@ describe("yarn", () => {
 
   test("fast pairs keep their speed, slow ones are interpolated, a ramp between; all grow by 0.1 ln(factor) + 1", async () => {
     const speed = (pair: number): number => plain(pair) * (1 - slowed(pair)) + (plain(pair) / 16) * slowed(pair);
-    expectTurns(await tablesOf(scaling, at), at, speed, { magnitude: 0.1 * Math.log(16) + 1 });
+    expectTurns(await tablesOf(scaling, at), at, speed, 0.1 * Math.log(16) + 1);
   });
 
   test("a factor of 1 changes nothing", async () => {
@@ -92,22 +89,8 @@ describe("yarn", () => {
     const steep = { ...scaling, fastRotations: 1.0001 / (2 * Math.PI), slowRotations: 1 / (2 * Math.PI) } as const;
     // d ln L / (2 ln theta) = 28.899: from 28 to 29.
     const speed = (pair: number): number => plain(pair) * (pair <= 28 ? 1 : 1 / 16);
-    expectTurns(await tablesOf(steep, at), at, speed, { magnitude: 0.1 * Math.log(16) + 1 });
+    expectTurns(await tablesOf(steep, at), at, speed, 0.1 * Math.log(16) + 1);
   });
-});
-
-test("the layout says where a pair stands, not how fast it turns", async () => {
-  const scaling = { kind: "ntk", factor: 4 } as const;
-  const [halves, interleaved] = [
-    await tablesOf(scaling, [77], { dHead: 8 }),
-    await tablesOf(scaling, [77], { dHead: 8, layout: "interleaved" }),
-  ];
-  expect(Array.from([0, 1, 2, 3], (pair) => halves.sine[pair])).toEqual(
-    Array.from([0, 2, 4, 6], (place) => interleaved.sine[place]),
-  );
-  expect(Array.from([4, 5, 6, 7], (place) => halves.sine[place])).toEqual(
-    Array.from([1, 3, 5, 7], (place) => interleaved.sine[place]),
-  );
 });
 
 describe("what would squeeze or blow up places is refused", () => {
