@@ -16,6 +16,8 @@ export { HoulsbyAdapter } from "./adapters/houlsby.ts";
 export { LoraAdapter, type LoraOptions } from "./adapters/lora.ts";
 export { mergeLora, unmergeLora, type MergeOptions } from "./adapters/merge.ts";
 export { isAdapterParameter, namedLinears, targetedLinears } from "./adapters/targets.ts";
+export { BigBirdAttention, type BigBirdOptions } from "./attention/big-bird.ts";
+export { CausalBlocksAttention, type CausalBlocksOptions } from "./attention/causal-blocks.ts";
 export {
   FullAttention,
   MaskedAttention,
@@ -23,11 +25,15 @@ export {
   type AttentionResult,
   type PatternQuestion,
 } from "./attention/kernel.ts";
+export { LongformerAttention, type LongformerOptions } from "./attention/longformer.ts";
 export { causalMask, maskBias, notPadding } from "./attention/mask.ts";
 export { MultiHeadAttention, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
+export { patternMap, type PatternMapOptions } from "./attention/pattern-map.ts";
 export { scaledDotProduct, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";
 export { AttentionScope, type AttentionScopeOptions } from "./attention/scope.ts";
+export { SlidingWindowAttention, type SlidingWindowOptions, type WindowOptions } from "./attention/sliding-window.ts";
 export { mergeQueries, queriesByHead, stepAttention } from "./attention/step-attention.ts";
+export { TiledAttention, type TiledAttentionOptions } from "./attention/tiled.ts";
 export { Dropout } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { ExpertsFeedForward, type ExpertsFeedForwardOptions } from "./feed-forward/experts.ts";
