@@ -44,6 +44,17 @@ export { LayerDrop } from "./layer-drop.ts";
 export { Linear, type LinearAdapter, type LinearOptions } from "./linear.ts";
 export { isRecurrent, type Mixed, type Mixer, type MixerState, type RecurrentMixer } from "./mixer.ts";
 export {
+  LinearAttention,
+  type LinearAttentionOptions,
+  type LinearAttentionSettings,
+} from "./mixers/linear-attention.ts";
+export { Retention, type RetentionOptions, type RetentionSettings } from "./mixers/retention.ts";
+export {
+  SelectiveStateSpace,
+  type SelectiveStateSpaceOptions,
+  type SelectiveStateSpaceSettings,
+} from "./mixers/selective-state-space.ts";
+export {
   initialize,
   Module,
   namedModules,

@@ -13,8 +13,11 @@ import {
   mul,
   range,
   reshape,
+  scan,
   sub,
+  transpose,
   where,
+  zeros,
   type Dim,
   type Tensor,
 } from "../../tensor/index.ts";
@@ -78,11 +81,15 @@ function aged(x: Tensor, decay: Tensor | undefined, ages: Tensor): Tensor {
   return mul(x, reshape(powers(decay, ages), [decay.shape[0]!, 1, ages.shape[0]!, 1]));
 }
 
-/** What earlier chunks left, as the first position of each chunk finds it: Σ over j < i of γ^(size (i − 1 − j)) leftⱼ. */
+/** What earlier chunks left, as the first position of each finds it: foundᵢ₊₁ = γ^size foundᵢ + leftᵢ, from zeros. */
 function carried(left: Tensor, decay: Tensor, size: number): Tensor {
-  const [batch, heads, chunks, dKey, dValue] = left.shape as readonly [Dim, number, Dim, number, number];
-  const ages = sub(sub(reshape(range(chunks), [chunks, 1]), range(chunks)), 1);
-  const weights = where(greaterOrEqual(ages, 0), powers(decay, mul(maximum(ages, 0), size)), 0);
-  const total = matmul(weights, reshape(left, [batch, heads, chunks, dKey * dValue]));
-  return reshape(total, left.shape);
+  const chunksFirst = (x: Tensor): Tensor => transpose(x, [2, 1, 0, 3, 4]);
+  const sequence = chunksFirst(left); // [chunks, heads, batch, dKey, dValue]
+  const fade = reshape(exp(mul(log(decay), size)), [decay.shape[0]!, 1, 1, 1]);
+  const start = zeros({ dtype: left.dtype, shape: sequence.shape.slice(1) });
+  const { outputs } = scan({ carry: [start], sequences: [sequence] }, ([found], [next]) => ({
+    carry: [add(mul(found!, fade), next!)],
+    outputs: [found!],
+  }));
+  return chunksFirst(outputs[0]!);
 }

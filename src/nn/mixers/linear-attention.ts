@@ -17,6 +17,7 @@ import {
   type Tensor,
 } from "../../tensor/index.ts";
 import type { AttentionScope } from "../attention/scope.ts";
+import { xavierUniform } from "../initializers.ts";
 import { Linear } from "../linear.ts";
 import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module } from "../module.ts";
@@ -25,7 +26,13 @@ import { chunkedProducts, parallelProducts, type CausalProducts } from "./causal
 import { mergeHeads, splitHeads } from "./heads.ts";
 import { headWidth, wantCount, wantWholeSequence, withoutPadding } from "./limits.ts";
 
-export interface LinearAttentionOptions {
+/** Linear attention as a configuration writes it. */
+export interface LinearAttentionSettings {
+  /** Length of the stretches inside which a causal pass is quadratic. */
+  readonly chunk?: number;
+}
+
+export interface LinearAttentionOptions extends LinearAttentionSettings {
   dModel: number;
   /** Must divide dModel; dHead = dModel / heads. */
   heads: number;
@@ -33,8 +40,8 @@ export interface LinearAttentionOptions {
   bias?: boolean;
   /** Positions that turn (rotary), the same that the scope has; here so that `step` knows them. */
   positions?: AttentionPositions | undefined;
-  /** Length of the stretches inside which a causal pass is quadratic. */
-  chunk?: number;
+  /** Multiplies the first weights of values and output; below 1 in very deep models (DeepNorm). */
+  gain?: number;
 }
 
 /** Added to what sums are divided by: zero where a query sees padding alone. */
@@ -67,15 +74,15 @@ export class LinearAttention extends Module implements RecurrentMixer {
   readonly chunk: number;
   readonly state: { readonly keyValue: readonly number[]; readonly key: readonly number[] };
 
-  constructor({ dModel, heads, bias = true, positions, chunk = 64 }: LinearAttentionOptions) {
+  constructor({ dModel, heads, bias = true, positions, gain = 1, chunk = 64 }: LinearAttentionOptions) {
     super();
     const dHead = headWidth("linear attention", dModel, heads);
     wantCount("linear attention", "chunk", chunk);
     if (positions?.bias !== undefined) throw noScores();
     this.query = new Linear({ from: dModel, to: dModel, bias });
     this.key = new Linear({ from: dModel, to: dModel, bias });
-    this.value = new Linear({ from: dModel, to: dModel, bias });
-    this.output = new Linear({ from: dModel, to: dModel, bias });
+    this.value = new Linear({ from: dModel, to: dModel, bias, initializer: xavierUniform({ gain }) });
+    this.output = new Linear({ from: dModel, to: dModel, bias, initializer: xavierUniform({ gain }) });
     this.positions = positions;
     this.heads = heads;
     this.dHead = dHead;

@@ -2,6 +2,7 @@ import { ConfigError } from "../../base/index.ts";
 import { add, constant, matmul, mul, reshape, transpose, type Dim, type Tensor } from "../../tensor/index.ts";
 import { silu } from "../activations.ts";
 import type { AttentionScope } from "../attention/scope.ts";
+import { xavierUniform } from "../initializers.ts";
 import { Linear } from "../linear.ts";
 import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module } from "../module.ts";
@@ -11,16 +12,22 @@ import { HeadNorm } from "./head-norm.ts";
 import { splitHeads } from "./heads.ts";
 import { headWidth, wantCausal, wantCount, wantNoPositions, wantWholeSequence, withoutPadding } from "./limits.ts";
 
-export interface RetentionOptions {
+/** Retention as a configuration writes it. */
+export interface RetentionSettings {
+  /** Width of values, gate and heads' outputs relative to dModel: 1 in the paper's formulas, 2 in its language models. */
+  readonly expand?: number;
+  /** Length of the stretches inside which a pass is quadratic. */
+  readonly chunk?: number;
+}
+
+export interface RetentionOptions extends RetentionSettings {
   dModel: number;
   /** Must divide dModel into heads of an even width; dHead = dModel / heads. */
   heads: number;
-  /** Width of values, gate and heads' outputs relative to dModel: 1 in the paper's formulas, 2 in its language models. */
-  expand?: number;
   /** Whether projections add an offset; the paper's do not. */
   bias?: boolean;
-  /** Length of the stretches inside which a pass is quadratic. */
-  chunk?: number;
+  /** Multiplies the first weights of values and output; below 1 in very deep models (DeepNorm). */
+  gain?: number;
 }
 
 /**
@@ -51,7 +58,7 @@ export class Retention extends Module implements RecurrentMixer {
   /** γ of each head, [heads]. */
   readonly #decay: Tensor;
 
-  constructor({ dModel, heads, expand = 1, bias = false, chunk = 64 }: RetentionOptions) {
+  constructor({ dModel, heads, expand = 1, bias = false, gain = 1, chunk = 64 }: RetentionOptions) {
     super();
     const dHead = headWidth("retention", dModel, heads);
     if (dHead % 2 !== 0)
@@ -61,10 +68,10 @@ export class Retention extends Module implements RecurrentMixer {
     const width = expand * dModel;
     this.query = new Linear({ from: dModel, to: dModel, bias });
     this.key = new Linear({ from: dModel, to: dModel, bias });
-    this.value = new Linear({ from: dModel, to: width, bias });
+    this.value = new Linear({ from: dModel, to: width, bias, initializer: xavierUniform({ gain }) });
     this.gate = new Linear({ from: dModel, to: width, bias });
     this.norm = new HeadNorm({ heads, dHead: expand * dHead });
-    this.output = new Linear({ from: width, to: dModel, bias });
+    this.output = new Linear({ from: width, to: dModel, bias, initializer: xavierUniform({ gain }) });
     this.heads = heads;
     this.dHead = dHead;
     this.dValue = expand * dHead;

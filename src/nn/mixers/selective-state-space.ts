@@ -1,7 +1,7 @@
 import { add, exp, mul, neg, softplus, split, type Tensor } from "../../tensor/index.ts";
 import { silu } from "../activations.ts";
 import type { AttentionScope } from "../attention/scope.ts";
-import { ones, type Initializer } from "../initializers.ts";
+import { ones, xavierUniform, type Initializer } from "../initializers.ts";
 import { Linear } from "../linear.ts";
 import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module, Parameter } from "../module.ts";
@@ -9,18 +9,24 @@ import { CausalConvolution } from "./causal-convolution.ts";
 import { wantCausal, wantCount, wantNoPositions, wantWholeSequence, withoutPadding } from "./limits.ts";
 import { chunkedScan, parallelScan, selectiveStep, type SelectiveScan } from "./selective-scan.ts";
 
-export interface SelectiveStateSpaceOptions {
-  dModel: number;
+/** A selective state space as a configuration writes it. */
+export interface SelectiveStateSpaceSettings {
   /** Channels inside relative to dModel. */
-  expand?: number;
+  readonly expand?: number;
   /** Numbers that each channel remembers; N in the paper. */
-  state?: number;
+  readonly state?: number;
   /** Positions that the convolution before the recurrence sees, the present one among them. */
-  convolution?: number;
+  readonly convolution?: number;
   /** Width through which Δ is computed; dModel / 16 rounded up if not said. */
-  rank?: number;
+  readonly rank?: number;
   /** Positions in each turn of the loop over time. */
-  chunk?: number;
+  readonly chunk?: number;
+}
+
+export interface SelectiveStateSpaceOptions extends SelectiveStateSpaceSettings {
+  dModel: number;
+  /** Multiplies the first weights of the output; below 1 in very deep models (DeepNorm). */
+  gain?: number;
 }
 
 /** A = −1, −2, … −N in every channel, kept as its logarithm: S4D-Real of the paper's section 3.6. */
@@ -78,6 +84,7 @@ export class SelectiveStateSpace extends Module implements RecurrentMixer {
     state = 16,
     convolution = 4,
     rank = Math.ceil(dModel / 16),
+    gain = 1,
     chunk = 4,
   }: SelectiveStateSpaceOptions) {
     super();
@@ -91,7 +98,7 @@ export class SelectiveStateSpace extends Module implements RecurrentMixer {
     this.timeStepBias = new Parameter({ shape: [channels], initializer: timeSteps });
     this.logDecay = new Parameter({ shape: [state, channels], initializer: logOfCount });
     this.skip = new Parameter({ shape: [channels], initializer: ones });
-    this.output = new Linear({ from: channels, to: dModel, bias: false });
+    this.output = new Linear({ from: channels, to: dModel, bias: false, initializer: xavierUniform({ gain }) });
     this.channels = channels;
     this.states = state;
     this.rank = rank;
