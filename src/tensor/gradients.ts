@@ -17,16 +17,24 @@ export function gradients(scalar: Tensor, leaves: readonly Tensor[]): Tensor[] {
     throw new ShapeError(
       `gradients: a scalar is wanted, got ${scalar.dtype} ${formatShape(scalar.shape)}; sum it first`,
     );
-  return pullback([[scalar, onesLike(scalar)]], leaves).map((parts, i) => {
+  return vectorJacobian([[scalar, onesLike(scalar)]], leaves);
+}
+
+/**
+ * Gradients of Σ gradient · tensor over pairs of tensors and what flows back to them, taken as constant: the vector-Jacobian
+ * product.
+ */
+export function vectorJacobian(
+  given: readonly (readonly [tensor: Tensor, gradient: Tensor])[],
+  leaves: readonly Tensor[],
+): Tensor[] {
+  return pullback(given, leaves).map((parts, i) => {
     const leaf = leaves[i]!;
     return parts.length === 0 ? zeros(leaf) : expand(accumulate(parts), leaf.shape);
   });
 }
 
-/**
- * What flows back to each leaf where gradients of several tensors are given: the vector-Jacobian product, as the parts whose
- * sum it is. A given gradient may be one that broadcasts to its tensor.
- */
+/** The vector-Jacobian product as the parts whose sum it is. A given gradient may be one that broadcasts to its tensor. */
 export function pullback(
   given: readonly (readonly [tensor: Tensor, gradient: Tensor])[],
   leaves: readonly Tensor[],

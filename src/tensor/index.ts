@@ -35,7 +35,7 @@ export {
   type SampleInput,
   type TensorType,
 } from "./graph.ts";
-export { gradients } from "./gradients.ts";
+export { gradients, vectorJacobian } from "./gradients.ts";
 export { lower, type LowerOptions } from "./lower.ts";
 export { programNodes, usedInputs, type Program } from "./program.ts";
 export { inDoublePrecision, rewrite, withoutDropout, type RewriteRule } from "./rewrite.ts";
