@@ -30,6 +30,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "show what a model is made of and what it costs",
     load: async () => (await import("./commands/inspect.ts")).inspectCommand(),
   },
+  adapter: {
+    summary: "save a run's adapter by itself, or merge one into its base",
+    load: async () => (await import("./commands/adapter.ts")).adapterCommand(),
+  },
   neighbours: {
     summary: "list the tokens whose embeddings are nearest to a word's",
     load: async () => (await import("./commands/neighbours.ts")).neighboursCommand(),

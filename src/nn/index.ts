@@ -1,6 +1,7 @@
 // nn: modules and what they are made of: parameters, linear maps, embeddings, norms, attention, positions, feed-forward layers.
 export { activations, gelu, silu, type ActivationName } from "./activations.ts";
 export {
+  adapterOptions,
   adapterParameters,
   addAdapter,
   addHoulsby,

@@ -77,6 +77,33 @@ export function addAdapter(model: Module, options: AdapterOptions): string[] {
   return options.kind === "lora" ? addLora(model, options) : addHoulsby(model, options);
 }
 
+/**
+ * What `addAdapter` would have to be told to put the adapters on that a model has, layer by layer; undefined where there are
+ * none. Throws ConfigError for adapters of several kinds or sizes, which one call does not make.
+ */
+export function adapterOptions(model: Module): AdapterOptions | undefined {
+  const each = [...namedLinears(model)].flatMap(([path, { adapter }]): AdapterOptions[] => {
+    if (adapter instanceof LoraAdapter) {
+      const { rank, alpha, dropout } = adapter;
+      return [{ kind: "lora", targets: [path], rank, alpha, dropout: dropout.rate }];
+    }
+    return adapter instanceof HoulsbyAdapter
+      ? [{ kind: "houlsby", targets: [path], bottleneck: adapter.down.weight.shape[1]! }]
+      : [];
+  });
+  const [first] = each;
+  if (first === undefined) return undefined;
+  const other = each.find(
+    (options) => JSON.stringify({ ...options, targets: first.targets }) !== JSON.stringify(first),
+  );
+  if (other !== undefined)
+    throw new ConfigError(
+      "adapter",
+      `${first.targets![0]} and ${other.targets![0]} have adapters of unlike kinds or sizes, which no one description fits`,
+    );
+  return { ...first, targets: each.flatMap(({ targets = [] }) => targets) };
+}
+
 /** Takes every adapter off; their values are of no use afterwards unless they were merged or saved. */
 export function removeAdapters(model: Module): void {
   for (const linear of namedLinears(model).values()) linear.adapter = undefined;

@@ -32,14 +32,21 @@ export class LoraAdapter extends Module implements LinearAdapter {
   /** B: [rank, to] */
   readonly up: Parameter;
   readonly dropout: Dropout;
-  readonly scale: number;
+  readonly rank: number;
+  readonly alpha: number;
 
   constructor({ from, to, rank, alpha = 2 * rank, dropout = 0 }: LoraOptions) {
     super();
     this.down = new Parameter({ shape: [from, rank], initializer: uniformByInputs });
     this.up = new Parameter({ shape: [rank, to], initializer: zeros });
     this.dropout = new Dropout(dropout);
-    this.scale = alpha / rank;
+    this.rank = rank;
+    this.alpha = alpha;
+  }
+
+  /** alpha / rank: the factor on the gain. */
+  get scale(): number {
+    return this.alpha / this.rank;
   }
 
   /** x [.., from] → [.., to] */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { hostTensor } from "../../../src/base/index.ts";
 import { compile } from "../../../src/engine/index.ts";
 import {
+  adapterOptions,
   adapterParameters,
   addAdapter,
   addHoulsby,
@@ -67,6 +68,18 @@ describe.each(kinds)("%s", (_, options) => {
     });
     for (const [name, slope] of Object.entries(slopes))
       expect(Math.max(...slope.map(Math.abs)), name).toBeGreaterThan(0);
+  });
+
+  test("can be told from the model: what is read off it puts the same adapters on another", () => {
+    const [model, other] = [new SmallModel(), new SmallModel()];
+    expect(adapterOptions(model)).toBeUndefined();
+    addAdapter(model, options);
+    const read = adapterOptions(model)!;
+    expect(read).toMatchObject({ ...options, targets: expect.any(Array) });
+    addAdapter(other, read);
+    expect(adapterOptions(other)).toEqual(read);
+    const shapes = (of: SmallModel): unknown => [...adapterParameters(of)].map(([name, { shape }]) => [name, shape]);
+    expect(shapes(other)).toEqual(shapes(model));
   });
 
   test("is gone when taken off", async () => {

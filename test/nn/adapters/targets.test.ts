@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { elementCount } from "../../../src/base/index.ts";
 import { Transformer } from "../../../src/models/index.ts";
 import {
+  adapterOptions,
   addHoulsby,
   addLora,
   freezeBase,
@@ -66,6 +67,15 @@ describe("refused", () => {
     ["dropping everything", (m) => addLora(m, { targets: ["query"], rank: 2, dropout: 1 }), /adapter\.dropout/],
     ["half a bottleneck", (m) => addHoulsby(m, { bottleneck: 2.5 }), /adapter\.bottleneck/],
     ["freezing without adapters", (m) => freezeBase(m), /nothing would be left to train/],
+    [
+      "one description of unlike adapters",
+      (m) => {
+        addLora(m, { targets: ["query"], rank: 2 });
+        addLora(m, { targets: ["value"], rank: 3 });
+        adapterOptions(m);
+      },
+      /0\.selfAttention\.query and layers\.0\.selfAttention\.value have adapters of unlike kinds or sizes/,
+    ],
     [
       "a second adapter on a layer",
       (m) => {
