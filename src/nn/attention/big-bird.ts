@@ -95,7 +95,11 @@ export class BigBirdAttention implements AttentionKernel {
     const context =
       scope.isCausal || places === 0
         ? local
-        : replaceLeading(local, attendFromLeading({ query, key, value, scope, places, dropout }), layout.leastTime);
+        : replaceLeading(
+            local,
+            attendFromLeading({ query, key, value, scope, layout, places, dropout }),
+            layout.leastTime,
+          );
     return { context: slice(context, { axis: 2, end: scope.queryTime }) };
   }
 

@@ -59,15 +59,16 @@ export class BlockLayout {
     return this.block * this.dilation;
   }
 
+  /** [.., time, ..] → [.., before + paddedTime + after, ..], zeros on both sides. */
+  filled(x: Tensor, axis: number, { before = 0, after = 0 }: { before?: number; after?: number } = {}): Tensor {
+    return pad(x, { axis, before, after: addDims(subDims(this.paddedTime, this.time), after) });
+  }
+
   /** [.., time, ..] → [.., dilation, before + count + after, block, ..], blocks of zeros on both sides. */
   blocks(x: Tensor, axis: number, { before = 0, after = 0 }: { before?: number; after?: number } = {}): Tensor {
     const { block, dilation } = this;
     const [leading, trailing] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-    const whole = pad(x, {
-      axis,
-      before: before * block * dilation,
-      after: addDims(subDims(this.paddedTime, this.time), after * block * dilation),
-    });
+    const whole = this.filled(x, axis, { before: before * block * dilation, after: after * block * dilation });
     const count = addDims(this.count, before + after);
     const dealt = swapAxes(reshape(whole, [...leading, mulDims(count, block), dilation, ...trailing]), axis);
     return reshape(dealt, [...leading, dilation, count, block, ...trailing]);

@@ -18,10 +18,11 @@ import { maskBias } from "./mask.ts";
 import { scaledDotProduct } from "./scaled-dot-product.ts";
 import type { AttentionScope } from "./scope.ts";
 
-/** Positions lo to n − 1 of an axis, zeros where the sequence is shorter. */
-function firstPlaces(x: Tensor, axis: number, places: number): Tensor {
-  // No sequence is empty, so one place needs no zeros.
-  return slice(places === 1 ? x : pad(x, { axis, after: places }), { axis, end: places });
+/** Positions 0 to places − 1 of an axis, zeros where the sequence is shorter. */
+function firstPlaces(layout: BlockLayout, x: Tensor, axis: number, places: number): Tensor {
+  // No sequence is empty, so one place needs no zeros; for others those that fill blocks up do, if there are enough.
+  const long = places === 1 ? x : places <= layout.leastTime ? layout.filled(x, axis) : pad(x, { axis, after: places });
+  return slice(long, { axis, end: places });
 }
 
 /** Positions as [dilation, count, block, 1] and [dilation, count, 1, keys]: are these pairs kept by another part already? */
@@ -36,7 +37,7 @@ export function leadingKeys(
   const { dilation, count, block } = layout;
   const gather = (x: Tensor, axis: number): Tensor => {
     const [leading, trailing] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-    const once = reshape(firstPlaces(x, axis, places), [...leading, 1, 1, places, ...trailing]);
+    const once = reshape(firstPlaces(layout, x, axis, places), [...leading, 1, 1, places, ...trailing]);
     return expand(once, [...leading, dilation, count, places, ...trailing]);
   };
   const queries = reshape(layout.blocks(scope.queryPositions, 0), [dilation, count, block, 1]);
@@ -50,6 +51,7 @@ export interface LeadingQueriesOptions {
   key: Tensor;
   value: Tensor;
   scope: AttentionScope;
+  layout: BlockLayout;
   places: number;
   dropout?: Dropout | undefined;
 }
@@ -58,15 +60,24 @@ export interface LeadingQueriesOptions {
  * The first `places` queries against every key: query, key and value [batch, heads, time, dHead] →
  * [batch, heads, places, dHead]. Without causality; under it they see nothing but leading keys.
  */
-export function attendFromLeading({ query, key, value, scope, places, dropout }: LeadingQueriesOptions): Tensor {
+export function attendFromLeading({
+  query,
+  key,
+  value,
+  scope,
+  layout,
+  places,
+  dropout,
+}: LeadingQueriesOptions): Tensor {
   let bias: Tensor | undefined;
   if (scope.keys !== undefined) {
     const [batch, keyTime] = scope.keys.shape as readonly [Dim, Dim];
     bias = maskBias(reshape(scope.keys, [batch, 1, 1, keyTime]));
   }
-  const placed = scope.positions?.bias?.(firstPlaces(scope.queryPositions, 0, places), scope.keyPositions);
+  const placed = scope.positions?.bias?.(firstPlaces(layout, scope.queryPositions, 0, places), scope.keyPositions);
   if (placed !== undefined) bias = bias === undefined ? placed : add(bias, placed);
-  return scaledDotProduct(firstPlaces(query, 2, places), key, value, { bias, ...(dropout && { dropout }) }).context;
+  return scaledDotProduct(firstPlaces(layout, query, 2, places), key, value, { bias, ...(dropout && { dropout }) })
+    .context;
 }
 
 /** context [batch, heads, length, dHead] with its first rows replaced by `rows` [batch, heads, places, dHead], made longer if need be. */

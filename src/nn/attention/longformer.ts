@@ -49,7 +49,11 @@ export class LongformerAttention implements AttentionKernel {
     const local = attendBlocks({ query, key, value, scope, layout, parts, dropout });
     const context = scope.isCausal
       ? local
-      : replaceLeading(local, attendFromLeading({ query, key, value, scope, places, dropout }), layout.leastTime);
+      : replaceLeading(
+          local,
+          attendFromLeading({ query, key, value, scope, layout, places, dropout }),
+          layout.leastTime,
+        );
     return { context: slice(context, { axis: 2, end: scope.queryTime }) };
   }
 

@@ -209,3 +209,38 @@ export async function slopesOfLast(
     Array.from({ length: dHead }, (_, i) => Math.abs(Number(data[place * dHead + i]))).reduce((a, b) => a + b),
   );
 }
+
+/** Exchanging what stands in the padding changes no bit of what comes out elsewhere, nor of its gradients. */
+export async function expectPaddingDoesNotMatter(kernel: AttentionKernel, isCausal: boolean): Promise<void> {
+  await using run = await twins(kernel, { isCausal });
+  for (const length of [75, 12, 3]) {
+    const feeds = feedsFor(length);
+    const valid = feeds.queries!.data;
+    const isValid = (i: number): boolean => {
+      const row = Math.floor(i / (heads * length * dHead));
+      return valid[row * length + (Math.floor(i / dHead) % length)] === 1;
+    };
+    const changed = ({ dims, data }: HostTensor): HostTensor =>
+      hostTensor(
+        "float32",
+        dims,
+        (data as Float32Array).map((entry, i) => (isValid(i) ? entry : 9 - entry)),
+      );
+    const [usual, other] = [
+      await run.run(feeds),
+      await run.run({
+        ...feeds,
+        query: changed(feeds.query!),
+        key: changed(feeds.key!),
+        value: changed(feeds.value!),
+      }),
+    ];
+    for (const name of ["context", "gradient of query", "gradient of key", "gradient of value"]) {
+      const [before, after] = [usual, other].map((results) => [...(results[`fast ${name}`]!.data as Float32Array)]);
+      expect(
+        after!.findIndex((entry, i) => isValid(i) && entry !== before![i]),
+        `first change of ${name}, length ${length}`,
+      ).toBe(-1);
+    }
+  }
+}
