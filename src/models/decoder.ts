@@ -2,7 +2,6 @@ import type { Tensor } from "../tensor/index.ts";
 import {
   Module,
   Pass,
-  type AttentionPositions,
   type AttentionScope,
   type FeedForwardLayer,
   type KeyValue,
@@ -12,7 +11,7 @@ import {
   type Residual,
 } from "../nn/index.ts";
 import type { LayerParts } from "./encoder.ts";
-import { Stack, type StackOptions } from "./stack.ts";
+import { Stack } from "./stack.ts";
 
 /** How a layer looks at the output so far: teacher forcing sees all positions, decoding one and what it kept. */
 export type SelfMix = (mixer: Mixer, x: Tensor) => Mixed;
@@ -83,14 +82,6 @@ export interface DecoderTrace {
 }
 
 export class Decoder extends Stack<DecoderLayer> {
-  /** How self-attention learns of places, in all layers alike. */
-  readonly positions: AttentionPositions | undefined;
-
-  constructor({ positions, ...options }: StackOptions<DecoderLayer> & { positions?: AttentionPositions | undefined }) {
-    super(options);
-    this.positions = positions;
-  }
-
   /** Runs the stack; `attend` says for each layer what its queries look at. */
   forward(
     x: Tensor,

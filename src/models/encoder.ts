@@ -2,7 +2,6 @@ import type { Tensor } from "../tensor/index.ts";
 import {
   Module,
   Pass,
-  type AttentionPositions,
   type AttentionScope,
   type FeedForwardLayer,
   type Mixed,
@@ -10,7 +9,7 @@ import {
   type MultiHeadAttention,
   type Residual,
 } from "../nn/index.ts";
-import { Stack, type StackOptions } from "./stack.ts";
+import { Stack } from "./stack.ts";
 
 /** The parts one layer is put together from; a variant is another part. */
 export interface LayerParts {
@@ -68,14 +67,6 @@ export interface EncoderTrace {
 
 /** Layers that see one sequence: an encoder, or with a causal scope a decoder that has nothing else to look at. */
 export class Encoder extends Stack<EncoderLayer> {
-  /** How attention learns of places, in all layers alike. */
-  readonly positions: AttentionPositions | undefined;
-
-  constructor({ positions, ...options }: StackOptions<EncoderLayer> & { positions?: AttentionPositions | undefined }) {
-    super(options);
-    this.positions = positions;
-  }
-
   /** x [batch, time, dModel]; the scope says who may look at whom. */
   forward(x: Tensor, scope: AttentionScope, pass = new Pass()): EncoderTrace {
     return this.each(x, () => (mixer, y) => mixer.forward(y, scope, pass), pass);

@@ -35,6 +35,13 @@ export {
 } from "./decoder.ts";
 export { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
 export { KeyValueCache } from "./key-value-cache.ts";
+export {
+  LanguageModel,
+  nextToken,
+  type LanguageModelOptions,
+  type LanguageModelTrace,
+  type ResolvedLanguageModelOptions,
+} from "./language-model.ts";
 export { MemoryRouting, type MemoryChoice, type MemoryRoutingOptions } from "./memory-routing.ts";
 export {
   bertPresets,
@@ -48,14 +55,33 @@ export {
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
 export { cacheBytesPerToken, StepTrace, type CacheShape } from "./step-trace.ts";
 export { poolKeyValueHeads, type PoolKeyValueHeadsOptions } from "./grouped-query-conversion.ts";
-export { teacherForcing, type LossProgram, type TeacherForcingOptions } from "./teacher-forcing.ts";
+export { teacherForcing, type TeacherForcingOptions } from "./teacher-forcing.ts";
 export {
-  StackInput,
+  MaskedLanguageModel,
+  maskedTokens,
+  notAsked,
+  TextClassifier,
+  TextEncoder,
+  TokenClassifier,
+  type Pooling,
+  type ResolvedTextEncoderOptions,
+  type TextEncoderOptions,
+  type TextEncoderTrace,
+} from "./text-encoder.ts";
+export { tokenLoss, type LossProgram, type TokenLossOptions } from "./token-loss.ts";
+export {
+  resolveSingleStack,
+  singleStackParts,
+  type ResolvedSingleStackOptions,
+  type SingleStackOptions,
+} from "./single-stack.ts";
+export { StackInput, StackParts, type StackChoices, type StackInputParts } from "./stack-parts.ts";
+export { Stack, type StackFrame } from "./stack.ts";
+export {
   Transformer,
   type EncodedSource,
   type ResolvedTransformerOptions,
-  type StackInputParts,
   type TransformerOptions,
   type TransformerTrace,
 } from "./transformer.ts";
-export { TransformerDecoder, TransformerStepper } from "./transformer-stepper.ts";
+export { LanguageModelDecoder, StepPrograms, TransformerDecoder, TransformerStepper } from "./transformer-stepper.ts";

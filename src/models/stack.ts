@@ -1,27 +1,29 @@
-import { LayerDrop, Module, type Norm, type Pass } from "../nn/index.ts";
+import { LayerDrop, Module, type AttentionPositions, type Norm, type Pass } from "../nn/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 
-export interface StackOptions<Layer extends Module> {
-  layers: number;
-  /** Makes one layer. */
-  layer: () => Layer;
+/** What a stack is made of besides its layers. */
+export interface StackFrame {
+  readonly choices: { readonly layers: number; readonly layerDrop: number };
+  /** How attention learns of places, in all layers alike. */
+  readonly attentionPositions: AttentionPositions | undefined;
   /** After the last layer; pre-norm stacks need one. */
-  finalNorm?: Norm | undefined;
-  /** Chance to leave out a layer in a training step. */
-  layerDrop?: number;
+  finalNorm(): Norm | undefined;
 }
 
 /** Layers one upon the other, and a norm on top where there is one: what encoder and decoder have in common. */
 export abstract class Stack<Layer extends Module> extends Module {
   readonly layers: readonly Layer[];
   readonly finalNorm: Norm | undefined;
+  readonly positions: AttentionPositions | undefined;
   readonly layerDrop: LayerDrop;
 
-  constructor({ layers, layer, finalNorm, layerDrop = 0 }: StackOptions<Layer>) {
+  /** `layer` makes one layer. */
+  constructor(frame: StackFrame, layer: () => Layer) {
     super();
-    this.layerDrop = new LayerDrop(layerDrop);
-    this.layers = Array.from({ length: layers }, layer);
-    this.finalNorm = finalNorm;
+    this.layers = Array.from({ length: frame.choices.layers }, layer);
+    this.finalNorm = frame.finalNorm();
+    this.positions = frame.attentionPositions;
+    this.layerDrop = new LayerDrop(frame.choices.layerDrop);
   }
 
   /** What stands before the first layer and after each; the last one after the final norm. */

@@ -1,16 +1,16 @@
 // A trained model as search sees it: source read once, what tokens leave kept, one token a step.
-import { allocate, elementCount, type HostTensor } from "../base/index.ts";
+import { allocate, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
 import type { Candidates, Step, Stepper } from "../decode/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
-import { withoutDropout } from "../tensor/index.ts";
-import type { SequenceToSequence } from "./sequence-to-sequence.ts";
+import { withoutDropout, type Program } from "../tensor/index.ts";
+import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
 import { StepTrace } from "./step-trace.ts";
 
-/** Compiled programs of one model with its weights, shared by all batches that are decoded with it. */
-export class TransformerDecoder {
-  readonly model: SequenceToSequence;
+/** Compiled steps of one model with its weights, shared by all batches that are written with it. */
+export class StepPrograms<Model extends Writer = Writer> {
+  readonly model: Model;
   readonly vocabularySize: number;
   /** What steps keep from one to the next, as one traced step asked for it. */
   readonly kept: Pick<StepTrace, "caches" | "states" | "inputs">;
@@ -19,7 +19,7 @@ export class TransformerDecoder {
   readonly #compiled = new Map<string, Promise<Executable>>();
 
   /** `weights` by parameter name; they are copied into the programs, so later changes have no effect here. */
-  constructor(model: SequenceToSequence, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
+  constructor(model: Model, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
     this.model = model;
     this.vocabularySize = model.outputLayer().table.shape[0] as number;
     const trace = new StepTrace(1);
@@ -29,7 +29,7 @@ export class TransformerDecoder {
     this.#session = session;
   }
 
-  #program(key: string, build: () => ReturnType<typeof sourceProgram>): Promise<Executable> {
+  protected program(key: string, build: () => Program): Promise<Executable> {
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
       compiled = compile(withoutDropout(build()), { ...this.#session, frozen: this.#weights });
@@ -40,13 +40,7 @@ export class TransformerDecoder {
 
   /** The program of one step, compiled when it is first asked for. */
   step(options: StepOptions): Promise<Executable> {
-    return this.#program(`step ${options.wanted} ${options.beams}`, () => stepProgram(this.model, options));
-  }
-
-  /** Reads a batch of sources [sentences, sourceTime] and returns what a search needs to write their targets. */
-  async start(sourceIds: HostTensor<"int32">): Promise<TransformerStepper> {
-    const source = await this.#program("source", () => sourceProgram(this.model));
-    return new TransformerStepper(this, await source.run({ sourceIds }), sourceIds.dims[0]!);
+    return this.program(`step ${options.wanted} ${options.beams}`, () => stepProgram(this.model, options));
   }
 
   async dispose(): Promise<void> {
@@ -55,11 +49,44 @@ export class TransformerDecoder {
   }
 }
 
+/** Writes targets of sources that it reads first. */
+export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
+  /** Reads a batch of sources [sentences, sourceTime] and returns what a search needs to write their targets. */
+  async start(sourceIds: HostTensor<"int32">): Promise<TransformerStepper> {
+    const source = await this.program("source", () => sourceProgram(this.model));
+    return new TransformerStepper(this, await source.run({ sourceIds }), sourceIds.dims[0]!);
+  }
+}
+
+/** Goes on writing where texts begin. */
+export class LanguageModelDecoder extends StepPrograms {
+  /**
+   * Reads the beginnings of texts, all of one length, up to their last token; a search goes on from that one, so its `start` is
+   * the last token of each. Without a beginning the search's own start token is the first.
+   */
+  async start(beginnings: readonly (readonly number[])[]): Promise<TransformerStepper> {
+    const length = beginnings[0]?.length ?? 0;
+    if (beginnings.some((tokens) => tokens.length !== length))
+      throw new ShapeError("beginnings of one length are wanted in a batch; sort texts by their number of tokens");
+    const sentences = beginnings.length;
+    const stepper = new TransformerStepper(this, {}, sentences);
+    const rows = Int32Array.from({ length: sentences }, (_, i) => i);
+    for (let place = 0; place + 1 < length; place++)
+      await stepper.read({
+        sentences: rows,
+        beams: 1,
+        tokens: Int32Array.from(beginnings, (tokens) => tokens[place]!),
+        parents: rows,
+      });
+    return stepper;
+  }
+}
+
 /** One batch being decoded. */
 export class TransformerStepper implements Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
-  readonly #decoder: TransformerDecoder;
+  readonly #decoder: StepPrograms;
   /** What the source program gave, for the sentences that the next step runs over. */
   #memory: Readonly<Record<string, HostTensor>>;
   /** The sentences in `#memory`, ascending; those that have left since cost time until it is compacted. */
@@ -70,7 +97,7 @@ export class TransformerStepper implements Stepper {
   /** Which hypothesis of the cache each row of the last step was. */
   #hypotheses: Int32Array = new Int32Array(0);
 
-  constructor(decoder: TransformerDecoder, memory: Readonly<Record<string, HostTensor>>, sentences: number) {
+  constructor(decoder: StepPrograms, memory: Readonly<Record<string, HostTensor>>, sentences: number) {
     const { caches, states } = decoder.kept;
     this.#decoder = decoder;
     this.sentences = sentences;
@@ -84,6 +111,11 @@ export class TransformerStepper implements Stepper {
       return [`state.${name}`, { dtype: "float32", dims, data: allocate("float32", elementCount(dims)) }];
     });
     this.#states = Object.fromEntries([...zeros, ...Object.entries(memory).filter(isState)]);
+  }
+
+  /** Takes tokens in without asking what comes next. */
+  async read(step: Step): Promise<void> {
+    await this.#run(step, 1);
   }
 
   async topCandidates(step: Step, count: number): Promise<Candidates> {

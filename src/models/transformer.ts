@@ -1,22 +1,6 @@
 // The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al. 2017), put together from parts.
 import { ConfigError, ShapeError } from "../base/index.ts";
-import {
-  AddPositions,
-  AttentionScope,
-  ConcatenatePositions,
-  deepNormScale,
-  Dropout,
-  Embedding,
-  Module,
-  MultiHeadAttention,
-  notPadding,
-  Parameter,
-  Pass,
-  zeros,
-  type Norm,
-  type PositionCombination,
-  type PositionTable,
-} from "../nn/index.ts";
+import { AttentionScope, deepNormScale, Embedding, Module, notPadding, Parameter, Pass, zeros } from "../nn/index.ts";
 import {
   affine,
   cast,
@@ -32,14 +16,15 @@ import {
 } from "../tensor/index.ts";
 import { inStack, type PerStack, type StackName } from "./choices/choice.ts";
 import { refuseImpossible } from "./choices/combinations.ts";
-import { feedForwardPart, type FeedForwardChoice } from "./choices/feed-forwards.ts";
-import { mixerPart, type MixerChoice } from "./choices/mixers.ts";
-import { normPart, residualPart, type NormChoice, type NormPlacement } from "./choices/norms.ts";
-import { positionParts, type PositionChoice, type PositionParts } from "./choices/positions.ts";
+import type { FeedForwardChoice } from "./choices/feed-forwards.ts";
+import type { MixerChoice } from "./choices/mixers.ts";
+import type { NormChoice, NormPlacement } from "./choices/norms.ts";
+import type { PositionChoice } from "./choices/positions.ts";
 import { Decoder, DecoderLayer, type DecoderTrace } from "./decoder.ts";
-import { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
+import { Encoder, EncoderLayer, type EncoderTrace } from "./encoder.ts";
 import { MemoryRouting, type MemoryChoice } from "./memory-routing.ts";
 import type { OutputLayer, SequenceToSequence } from "./sequence-to-sequence.ts";
+import { StackParts, type StackInput } from "./stack-parts.ts";
 import { stepCrossAttention, stepMix } from "./step-mixing.ts";
 import type { StepTrace } from "./step-trace.ts";
 
@@ -97,41 +82,6 @@ export interface TransformerOptions {
 }
 
 export type ResolvedTransformerOptions = Required<TransformerOptions>;
-
-/** What the input of a stack is put together from. */
-export interface StackInputParts {
-  embedding: Embedding;
-  positions?: PositionTable | undefined;
-  combination?: PositionCombination | undefined;
-  norm?: Norm | undefined;
-  dropout: Dropout;
-}
-
-/** Token and position vectors made one, then a norm where there is one, then dropout: the input of a stack. */
-export class StackInput extends Module {
-  readonly embedding: Embedding;
-  /** Absent where attention alone learns of places, or nothing does. */
-  readonly positions: PositionTable | undefined;
-  readonly combination: PositionCombination | undefined;
-  readonly norm: Norm | undefined;
-  readonly dropout: Dropout;
-
-  constructor({ embedding, positions, combination, norm, dropout }: StackInputParts) {
-    super();
-    this.embedding = embedding;
-    this.positions = positions;
-    this.combination = positions && combination;
-    this.norm = norm;
-    this.dropout = dropout;
-  }
-
-  /** ids [batch, time] at positions [time] → [batch, time, dModel] */
-  forward(ids: Tensor, positions: Tensor, pass = new Pass()): Tensor {
-    const tokens = this.embedding.forward(ids);
-    const joined = this.positions ? this.combination!.forward(tokens, this.positions.forward(positions)) : tokens;
-    return this.dropout.forward(this.norm === undefined ? joined : this.norm.forward(joined, pass));
-  }
-}
 
 /** The encoder's part of a pass, and what the decoder makes of it. */
 export interface EncodedSource extends EncoderTrace {
@@ -211,26 +161,13 @@ export class Transformer extends Module implements SequenceToSequence {
     };
     const sourceTable = this.#embedding(source);
     const targetTable = tying === "three-way" ? sourceTable : this.#embedding(target);
-    const layers = {
-      encoder: inStack(this.options.layers, "encoder"),
-      decoder: inStack(this.options.layers, "decoder"),
-    };
-    const positions = { encoder: this.#positions("encoder"), decoder: this.#positions("decoder") };
-    const stack = (name: StackName) => ({
-      layers: layers[name],
-      finalNorm: this.options.normPlacement === "pre" ? this.#norm(name) : undefined,
-      positions: positions[name].attention,
-      layerDrop: this.options.layerDrop,
-    });
-    this.source = this.#input(sourceTable, "encoder", positions.encoder);
-    this.encoder = new Encoder({ ...stack("encoder"), layer: () => new EncoderLayer(this.#parts("encoder")) });
-    this.target = this.#input(targetTable, "decoder", positions.decoder);
-    this.decoder = new Decoder({ ...stack("decoder"), layer: () => new DecoderLayer(this.#parts("decoder")) });
-    this.routing = new MemoryRouting({
-      choice: memory,
-      encoderLayers: layers.encoder,
-      decoderLayers: layers.decoder,
-    });
+    const parts = { encoder: this.#parts("encoder"), decoder: this.#parts("decoder") };
+    const [encoderLayers, decoderLayers] = [parts.encoder.choices.layers, parts.decoder.choices.layers];
+    this.source = parts.encoder.input(sourceTable);
+    this.encoder = new Encoder(parts.encoder, () => new EncoderLayer(parts.encoder));
+    this.target = parts.decoder.input(targetTable);
+    this.decoder = new Decoder(parts.decoder, () => new DecoderLayer(parts.decoder));
+    this.routing = new MemoryRouting({ choice: memory, encoderLayers, decoderLayers });
     this.output = tying === "none" ? this.#embedding(target) : targetTable;
     this.outputBias =
       outputBias === "none"
@@ -256,57 +193,23 @@ export class Transformer extends Module implements SequenceToSequence {
     });
   }
 
-  #input(embedding: Embedding, stack: StackName, { table }: PositionParts): StackInput {
-    const { dModel, positionJoin, embeddingNorm, embeddingDropout } = this.options;
-    return new StackInput({
-      embedding,
-      positions: table,
-      combination:
-        positionJoin === "add" || table === undefined ? new AddPositions() : new ConcatenatePositions({ dModel }),
-      norm: embeddingNorm ? this.#norm(stack) : undefined,
-      dropout: new Dropout(embeddingDropout),
+  #parts(stack: StackName): StackParts {
+    const { options } = this;
+    const depth = (of: StackName): number => inStack(options.layers, of);
+    return new StackParts({
+      ...options,
+      stack,
+      isCausal: stack === "decoder",
+      heads: inStack(options.heads, stack),
+      keyValueHeads: inStack(options.keyValueHeads, stack),
+      layers: depth(stack),
+      dFeedForward: inStack(options.dFeedForward, stack),
+      attention: inStack(options.attention, stack),
+      feedForward: inStack(options.feedForward, stack),
+      norm: inStack(options.norm, stack),
+      positions: inStack(options.positions, stack),
+      deep: deepNormScale({ encoderLayers: depth("encoder"), decoderLayers: depth("decoder") })[stack],
     });
-  }
-
-  #sizes(stack: StackName) {
-    const { dModel, heads, maxPositions } = this.options;
-    return { stack, isCausal: stack === "decoder", dModel, heads: inStack(heads, stack), maxPositions };
-  }
-
-  #positions(stack: StackName): PositionParts {
-    return positionParts(inStack(this.options.positions, stack), this.#sizes(stack));
-  }
-
-  #norm(stack: StackName): Norm {
-    const { dModel, norm, normEpsilon } = this.options;
-    return normPart(inStack(norm, stack), { dModel, epsilon: normEpsilon });
-  }
-
-  #parts(stack: StackName): LayerParts {
-    const { dModel, layers, dropout, attentionDropout, activationDropout, normPlacement } = this.options;
-    const sizes = this.#sizes(stack);
-    const attention = {
-      ...sizes,
-      keyValueHeads: inStack(this.options.keyValueHeads, stack) ?? sizes.heads,
-      dropout: attentionDropout,
-    };
-    const { alpha, beta } = deepNormScale({
-      encoderLayers: inStack(layers, "encoder"),
-      decoderLayers: inStack(layers, "decoder"),
-    })[stack];
-    const gain = normPlacement === "deep" ? beta : 1;
-    return {
-      residual: () => residualPart(normPlacement, { norm: this.#norm(stack), dropout, alpha }),
-      mixer: () => mixerPart(inStack(this.options.attention, stack), { ...attention, gain }),
-      crossAttention: () => new MultiHeadAttention({ ...attention, gain }),
-      feedForward: () =>
-        feedForwardPart(inStack(this.options.feedForward, stack), {
-          dModel,
-          dFeedForward: inStack(this.options.dFeedForward, stack),
-          dropout: activationDropout,
-          gain,
-        }),
-    };
   }
 
   /** sourceIds [batch, sourceTime] → the encoder's output, zero at padding, and what led to it. */

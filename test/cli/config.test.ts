@@ -36,7 +36,7 @@ test("--set is collected as often as it is given", () => {
 });
 
 test("the help page lists keys with type, default and need", () => {
-  expect(configurationHelp()).toMatch(/^ {2}model\.heads +Attention heads.*\n +whole number ≥ 1, default 4$/m);
+  expect(configurationHelp()).toMatch(/^ {2}model\.maxPositions +Longest sequence.*\n +whole number ≥ 1, default 1024$/m);
   expect(configurationHelp()).toMatch(/^ {2}data\.train\.source .*\n +text \| whole number ≥ 0, required$/m);
 });
 

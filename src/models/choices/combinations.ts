@@ -106,8 +106,11 @@ export const exclusions: readonly Exclusion[] = [
 ];
 
 /** The first combination that cannot be had: at which key, and in words. */
-export function impossible(choices: CombinedChoices): { key: Exclusion["key"]; problem: string } | undefined {
-  for (const stack of bothStacks) {
+export function impossible(
+  choices: CombinedChoices,
+  stacksOf: readonly StackName[] = bothStacks,
+): { key: Exclusion["key"]; problem: string } | undefined {
+  for (const stack of stacksOf) {
     const chosen = chosenIn(choices, stack);
     const found = exclusions.find(({ stacks, excludes }) => stacks.includes(stack) && excludes(chosen));
     if (found === undefined) continue;
@@ -122,8 +125,8 @@ export function impossible(choices: CombinedChoices): { key: Exclusion["key"]; p
 }
 
 /** Refuses a combination that cannot be had: ConfigError with the key, the reason and what to do. */
-export function refuseImpossible(choices: CombinedChoices): void {
-  const found = impossible(choices);
+export function refuseImpossible(choices: CombinedChoices, stacksOf?: readonly StackName[]): void {
+  const found = impossible(choices, stacksOf);
   if (found !== undefined) throw new ConfigError(`model.${found.key}`, `${found.problem}.`);
 }
 

@@ -1,5 +1,11 @@
 // What lets the positions of a stack exchange what they hold.
-import { FullAttention, MultiHeadAttention, type AttentionKernel, type Mixer } from "../../nn/index.ts";
+import {
+  FullAttention,
+  MultiHeadAttention,
+  type AttentionKernel,
+  type AttentionPositions,
+  type Mixer,
+} from "../../nn/index.ts";
 import { makePart, type Kind, type Makers, type StackSizes } from "./choice.ts";
 
 /** Multi-head attention, by which keys a query looks at. */
@@ -12,6 +18,8 @@ export interface MixerSizes extends StackSizes {
   readonly keyValueHeads: number;
   /** Chance to drop an attention weight. */
   readonly dropout: number;
+  /** How attention learns of places, for mixers that must know while they go token by token. */
+  readonly positions: AttentionPositions | undefined;
   /** Multiplies the first weights of values and outputs; below 1 in very deep models (DeepNorm). */
   readonly gain: number;
 }

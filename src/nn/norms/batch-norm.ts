@@ -90,6 +90,8 @@ export class BatchNorm extends Module implements Norm {
     { reports: { statistics } }: Pass,
     { count, mean, variance }: Record<"count" | "mean" | "variance", Tensor>,
   ): void {
+    // A frozen base stays as it is, statistics included: an adapter's file does not hold them.
+    if (!this.scale.trainable) return;
     const rate = mul(minimum(count, 1), this.momentum);
     for (const [running, batch] of [
       [this.runningMean, mean],

@@ -1,0 +1,79 @@
+// What models of one stack have in common: options, their defaults, and the parts that these make.
+import { deepNormScale } from "../nn/index.ts";
+import { refuseImpossible } from "./choices/combinations.ts";
+import type { FeedForwardChoice } from "./choices/feed-forwards.ts";
+import type { MixerChoice } from "./choices/mixers.ts";
+import type { NormChoice, NormPlacement } from "./choices/norms.ts";
+import type { PositionChoice } from "./choices/positions.ts";
+import { StackParts } from "./stack-parts.ts";
+
+/** Options of one stack; the names and meanings are those of `TransformerOptions`. */
+export interface SingleStackOptions {
+  vocabularySize: number;
+  dModel: number;
+  heads: number;
+  /** Heads of keys and values, each shared by several heads of queries; as heads if not said. */
+  keyValueHeads?: number | undefined;
+  layers: number;
+  /** Hidden width of the feed-forward layers; 4 × dModel if not said. */
+  dFeedForward?: number;
+  dropout?: number;
+  /** As `dropout` if not said. */
+  embeddingDropout?: number;
+  attentionDropout?: number;
+  activationDropout?: number;
+  layerDrop?: number;
+  attention?: MixerChoice;
+  feedForward?: FeedForwardChoice;
+  norm?: NormChoice;
+  normPlacement?: NormPlacement;
+  /** As the norm's own if not said. */
+  normEpsilon?: number | undefined;
+  positions?: PositionChoice;
+  positionJoin?: "add" | "concatenate";
+  maxPositions?: number;
+  /** A norm on the stack's input. */
+  embeddingNorm?: boolean;
+  /** Id of padding. */
+  pad?: number;
+}
+
+export type ResolvedSingleStackOptions = Required<SingleStackOptions>;
+
+/** Fills in what was left open, `defaults` of the family first, and refuses what cannot be combined. */
+export function resolveSingleStack(
+  options: SingleStackOptions,
+  stack: "encoder" | "decoder",
+  defaults: Partial<SingleStackOptions>,
+): ResolvedSingleStackOptions {
+  const { dropout = defaults.dropout ?? 0.1 } = options;
+  const resolved: ResolvedSingleStackOptions = {
+    keyValueHeads: undefined,
+    dFeedForward: 4 * options.dModel,
+    dropout,
+    embeddingDropout: dropout,
+    attentionDropout: 0,
+    activationDropout: 0,
+    layerDrop: 0,
+    attention: "full",
+    feedForward: "gelu",
+    norm: "layer",
+    normPlacement: "post",
+    normEpsilon: undefined,
+    positions: "learned",
+    positionJoin: "add",
+    maxPositions: 1024,
+    embeddingNorm: false,
+    pad: 0,
+    ...defaults,
+    ...options,
+  };
+  refuseImpossible(resolved, [stack]);
+  return resolved;
+}
+
+export function singleStackParts(options: ResolvedSingleStackOptions, stack: "encoder" | "decoder"): StackParts {
+  const { layers } = options;
+  const depth = stack === "encoder" ? { encoderLayers: layers } : { decoderLayers: layers };
+  return new StackParts({ ...options, stack, isCausal: stack === "decoder", deep: deepNormScale(depth)[stack] });
+}
