@@ -1,12 +1,13 @@
 // What a mask must write over the scores of the future: only a number that softmax turns into nothing hides it.
 import { hostTensor } from "#base";
+import type { LanguageModel } from "heddle/models";
 import { causalMask, MultiHeadAttention, type AttentionKernel } from "heddle/nn";
 import { matmul, reshape, scalar, softmax, where, type Dim } from "heddle/tensor";
 import { judge, type Lab, type LabContext } from "./lab.ts";
 import { sideBySide } from "./plots/drawing.ts";
 import { heatMap } from "./plots/heat-map.ts";
 import { linePlot } from "./plots/line-plot.ts";
-import { labelLoss, SequenceModel } from "./sequence-model.ts";
+import { labelLoss, smallModel } from "./small-model.ts";
 import { batchesOf, labelsOf, MarkovSource } from "./tasks.ts";
 import { meanLoss, teach, type Batch, type Taught } from "./training.ts";
 
@@ -41,7 +42,7 @@ export const futureMask: Lab = {
     const source = new MarkovSource({ vocabularySize: symbols, seed });
     const results: { name: string; taught: Taught; seen: number; unseen: number; leak: number }[] = [];
     for (const { name, fill } of fills) {
-      const model = new SequenceModel({
+      const model = smallModel({
         vocabularySize: symbols,
         attention: ({ dModel, heads }) => new MultiHeadAttention({ dModel, heads, kernel: filledWith(fill) }),
       });
@@ -124,7 +125,7 @@ function weightsOf(fill: number, time: number): number[][] {
 }
 
 function learn(
-  model: SequenceModel,
+  model: LanguageModel,
   name: string,
   source: MarkovSource,
   time: number,

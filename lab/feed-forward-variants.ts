@@ -3,7 +3,7 @@ import { namedParameters } from "heddle/nn";
 import type { FeedForwardChoice } from "heddle/models";
 import { judge, type Lab } from "./lab.ts";
 import { barPlot } from "./plots/bar-plot.ts";
-import { labelLoss, SequenceModel } from "./sequence-model.ts";
+import { labelLoss, smallModel } from "./small-model.ts";
 import { intervalOf } from "./statistics.ts";
 import { labelsOf } from "./tasks.ts";
 import { CharacterText } from "./text.ts";
@@ -27,7 +27,7 @@ export const feedForwardVariants: Lab = {
     const seeds = Array.from({ length: isQuick ? 2 : 3 }, (_, i) => seed + i);
     const results = [];
     for (const { name, choice, isGated } of variants) {
-      const model = new SequenceModel({
+      const model = smallModel({
         vocabularySize: source.vocabularySize,
         dModel,
         feedForward: choice,

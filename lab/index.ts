@@ -1,11 +1,14 @@
 // The labs, in the order in which the notes come to their claims.
 import { attentionCost } from "./attention-cost.ts";
+import { crossAttentionWiring } from "./cross-attention-wiring.ts";
+import { experts } from "./experts.ts";
 import { futureMask } from "./causal-mask.ts";
 import { feedForwardVariants } from "./feed-forward-variants.ts";
 import type { Lab } from "./lab.ts";
 import { layerNormVersusBatchNorm } from "./layer-norm-vs-batch-norm.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
 import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
+import { queryGroups } from "./query-groups.ts";
 import { scaling } from "./scaling.ts";
 import { trainShortTestLong } from "./train-short-test-long.ts";
 
@@ -18,7 +21,10 @@ export const labs: readonly Lab[] = [
   scaling,
   futureMask,
   attentionCost,
+  queryGroups,
+  crossAttentionWiring,
   feedForwardVariants,
+  experts,
   preVersusPostNorm,
   layerNormVersusBatchNorm,
 ];

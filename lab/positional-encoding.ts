@@ -63,13 +63,13 @@ export const positionalEncoding: Lab = {
       plot: sideBySide([
         heatMap({
           title: "Sinusoidal positions",
-          x: "dimension 0 … 63",
-          y: "position 0 … 63",
-          columns: Array.from({ length: dModel }, (_, i) => `${i}`),
-          rows: Array.from({ length: 64 }, (_, i) => `${i}`),
-          values: Array.from({ length: 64 }, (_, i) => [...sinusoidal.subarray(i * dModel, (i + 1) * dModel)]),
+          x: "dimension 0 … 31 of 64",
+          y: "position 0 … 31",
+          columns: Array.from({ length: 32 }, (_, i) => `${i}`),
+          rows: Array.from({ length: 32 }, (_, i) => `${i}`),
+          values: Array.from({ length: 32 }, (_, i) => [...sinusoidal.subarray(i * dModel, i * dModel + 32)]),
           scale: { label: "value", from: -1, to: 1 },
-          cell: 5,
+          cell: 9,
         }),
         linePlot({
           title: "Likeness of two places depends on their distance alone",

@@ -8,7 +8,7 @@ import { judge, type Lab, type LabContext } from "./lab.ts";
 import { sideBySide } from "./plots/drawing.ts";
 import { linePlot } from "./plots/line-plot.ts";
 import { batchesOf, labelsOf, recall, recallVocabulary } from "./tasks.ts";
-import { labelLoss, SequenceModel } from "./sequence-model.ts";
+import { labelLoss, smallModel } from "./small-model.ts";
 import { lastLoss, stepsTo, teach, type Taught } from "./training.ts";
 
 /** Full attention without the root: the kernel divides by it, so the queries are multiplied with it first. */
@@ -175,7 +175,7 @@ function learn(
 ): Promise<Taught> {
   const values = 16;
   const dModel = isQuick ? 32 : 256;
-  const model = new SequenceModel({
+  const model = smallModel({
     vocabularySize: recallVocabulary(values),
     dModel,
     heads: 1,

@@ -1,8 +1,8 @@
 // Taught on short windows, judged on longer ones: which positions still mean something where no training went.
-import type { PositionChoice } from "heddle/models";
+import type { LanguageModel, PositionChoice } from "heddle/models";
 import { judge, type Lab } from "./lab.ts";
 import { linePlot } from "./plots/line-plot.ts";
-import { labelLoss, SequenceModel, type SequenceModelOptions } from "./sequence-model.ts";
+import { labelLoss, smallModel, type SmallModelOptions } from "./small-model.ts";
 import { labelsOf } from "./tasks.ts";
 import { CharacterText } from "./text.ts";
 import { meanLoss, teach, type Weights } from "./training.ts";
@@ -53,10 +53,10 @@ export const trainShortTestLong: Lab = {
       dModel: isQuick ? 16 : 64,
       heads: 4,
       layers: 2,
-    } satisfies SequenceModelOptions;
-    const make = (positions: PositionChoice): SequenceModel =>
+    } satisfies SmallModelOptions;
+    const make = (positions: PositionChoice): LanguageModel =>
       // A table of learned vectors ends where training ended.
-      new SequenceModel({ ...sizes, positions, maxPositions: positions === "learned" ? length : 8 * length });
+      smallModel({ ...sizes, positions, maxPositions: positions === "learned" ? length : 8 * length });
 
     const known = new Map<PositionChoice, Weights>();
     const losses = new Map<string, number[]>();

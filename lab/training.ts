@@ -33,6 +33,8 @@ export interface TeachOptions {
   optimizer?: Optimizer;
   clip?: number;
   seed: number;
+  /** First values in place of random ones. */
+  from?: Weights;
   /** Updates that one point of the curve is a mean of. */
   every?: number;
   /** Name for the progress line. */
@@ -66,6 +68,7 @@ export async function teach({
   optimizer = adam({ betas: [0.9, 0.98], epsilon: 1e-9 }),
   clip,
   seed,
+  from,
   every = Math.max(1, Math.floor(steps / 50)),
   name,
   listener,
@@ -78,7 +81,7 @@ export async function teach({
     parameters,
     loss,
     optimizer,
-    values: initialize(parameters, seed),
+    values: from ?? initialize(parameters, seed),
     seed,
     session,
   });

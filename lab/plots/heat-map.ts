@@ -25,7 +25,7 @@ const darkest = [8, 48, 107] as const;
 export function heatMap({ title, x, y, columns, rows, values, scale, cell = 26 }: HeatMapOptions): Drawing {
   const finite = values.flat().filter(Number.isFinite);
   const { from = Math.min(...finite), to = Math.max(...finite) } = scale;
-  const isFew = columns.length <= 40;
+  const isFew = columns.length <= 24;
   const left = 30 + (isFew ? Math.max(...rows.map((row) => textWidth(row, 11))) : 0);
   const top = 30;
   const [width, height] = [columns.length * cell, rows.length * cell];
@@ -47,7 +47,7 @@ export function heatMap({ title, x, y, columns, rows, values, scale, cell = 26 }
       parts.push(label(column, { ...tick, x: left + (j + 0.5) * cell, y: top + height + 15, anchor: "middle" })),
     );
   }
-  parts.push(label(x, { x: left + width / 2, y: top + height + 36, anchor: "middle" }));
+  parts.push(label(x, { x: left + width / 2, y: top + height + (isFew ? 36 : 20), anchor: "middle" }));
   parts.push(label(y, { x: 12, y: top + height / 2, anchor: "middle", turn: -90 }));
 
   const keyLeft = left + width + 18;
