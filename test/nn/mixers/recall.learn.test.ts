@@ -1,6 +1,6 @@
 // Each mixer, alone and in a hundred and fifty steps, learns to say what it read two tokens ago: what no position knows by itself.
 import { expect, test } from "vitest";
-import { hostTensor, randomKey, RandomStream, type HostTensor } from "../../../src/base/index.ts";
+import { hostTensor, randomKey, RandomStream } from "../../../src/base/index.ts";
 import { compile } from "../../../src/engine/index.ts";
 import {
   AttentionScope,
@@ -44,7 +44,7 @@ test.each(mixers)("%s", async (_, mixer) => {
   const parameters = namedParameters(mixer);
   const [batch, time] = [dim("batch"), dim("time")];
   const ids = input("ids", "int32", [batch, time]);
-  const table = constant(draw([symbols, dModel], 1) as HostTensor<"float32">);
+  const table = constant(draw([symbols, dModel], 1));
   const { output } = mixer.forward(gather(table, ids), new AttentionScope({ queryTime: time, isCausal: true }));
   const logits = matmul(slice(output, { axis: 1, start: back }), table, { transposeB: true });
   const target = oneHot(slice(ids, { axis: 1, end: subDims(time, back) }), symbols);
@@ -74,8 +74,8 @@ test.each(mixers)("%s", async (_, mixer) => {
       for (const [i, each] of slope.entries()) {
         average[i] = 0.9 * average[i]! + 0.1 * each;
         square[i] = 0.98 * square[i]! + 0.02 * each * each;
-        const size = Math.sqrt(square[i]! / (1 - 0.98 ** step)) + 1e-9;
-        data[i]! -= (0.02 * average[i]!) / (1 - 0.9 ** step) / size;
+        const size = Math.sqrt(square[i] / (1 - 0.98 ** step)) + 1e-9;
+        data[i]! -= (0.02 * average[i]) / (1 - 0.9 ** step) / size;
       }
     }
   }
