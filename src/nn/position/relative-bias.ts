@@ -1,6 +1,6 @@
 // T5's relative positions: one learned number a head and range of distances.
 import { ConfigError } from "../../base/index.ts";
-import { add, constant, gather, maximum, minimum, scalar, transpose, type Tensor } from "../../tensor/index.ts";
+import { add, constant, gather, maximum, minimum, transpose, type Tensor } from "../../tensor/index.ts";
 import { normal } from "../initializers.ts";
 import { Module, Parameter } from "../module.ts";
 import type { AttentionPositions } from "./attention-positions.ts";
@@ -97,10 +97,10 @@ export class RelativeBias extends Module implements AttentionPositions {
 
   /** queryPositions int32 [.., queryTime] and keyPositions int32 [.., keyTime] → [heads, .., queryTime, keyTime]. */
   bias(queryPositions: Tensor, keyPositions: Tensor): Tensor {
-    const limit = scalar(this.maxDistance, "int32");
-    const near = minimum(maximum(distances(queryPositions, keyPositions), -this.maxDistance), limit);
-    // First a number for each distance, then one for each pair: the way back adds up few rows where it can.
-    const ofDistance = gather(transpose(this.table.value, [1, 0]), this.#buckets, 1); // [heads, 2 · maxDistance + 1]
-    return gather(ofDistance, add(near, limit), 1); // [heads, .., queryTime, keyTime]
+    const near = minimum(maximum(distances(queryPositions, keyPositions), -this.maxDistance), this.maxDistance);
+    const ofDistance = gather(this.table.value, this.#buckets); // [2 · maxDistance + 1, heads]
+    // Rows of all heads, then the heads in front: the runtime gathers single numbers nine times as slowly.
+    const found = gather(ofDistance, add(near, this.maxDistance)); // [.., queryTime, keyTime, heads]
+    return transpose(found, [found.rank - 1, ...near.shape.keys()]);
   }
 }
