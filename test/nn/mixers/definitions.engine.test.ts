@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError, type HostTensor } from "../../../src/base/index.ts";
 import { AttentionScope } from "../../../src/nn/attention/scope.ts";
-import type { Mixer } from "../../../src/nn/mixer.ts";
+import type { Mixer, RecurrentMixer } from "../../../src/nn/mixer.ts";
 import { LinearAttention } from "../../../src/nn/mixers/linear-attention.ts";
 import { Retention } from "../../../src/nn/mixers/retention.ts";
 import { SelectiveStateSpace } from "../../../src/nn/mixers/selective-state-space.ts";
@@ -187,6 +187,29 @@ test("a state space starts out with A = −1 … −N in every channel, and pace
   expect(Math.min(...logs)).toBeGreaterThanOrEqual(-3.001);
   expect(Math.max(...logs)).toBeLessThanOrEqual(-0.999);
   expect(logs.reduce((a, b) => a + b) / logs.length).toBeCloseTo(-2, 0);
+});
+
+test.each<[string, RecurrentMixer, number, number]>([
+  [
+    "linear attention: four square matrices, and a square a head",
+    new LinearAttention({ dModel: 32, heads: 4 }),
+    4 * 32 ** 2,
+    32 * (8 + 1),
+  ],
+  ["retention: a fifth for the gate", new Retention({ dModel: 32, heads: 4 }), 5 * 32 ** 2, 32 * 8],
+  ["retention with values twice as wide", new Retention({ dModel: 32, heads: 4, expand: 2 }), 8 * 32 ** 2, 32 * 8 * 2],
+  [
+    "a state space: three matrices of 32 × 64, rank 2, 16 states, 4 positions of convolution, D",
+    new SelectiveStateSpace({ dModel: 32 }),
+    64 * (3 * 32 + 2 * 2 + 3 * 16 + 4 + 1),
+    64 * (16 + 3),
+  ],
+])("weights and state are as many as the table in the docs says: %s", (_, mixer, weights, kept) => {
+  const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+  const isCounted = (name: string): boolean => !/bias$|^norm\./i.test(name);
+  const parameters = [...namedParameters(mixer)].filter(([name]) => isCounted(name));
+  expect(parameters.reduce((total, [, { shape }]) => total + count(shape), 0)).toBe(weights);
+  expect(Object.values(mixer.state).reduce((total, shape) => total + count(shape), 0)).toBe(kept);
 });
 
 describe("what does not go together is refused, with the remedy", () => {
