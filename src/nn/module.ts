@@ -35,6 +35,7 @@ export class Parameter {
 }
 
 /** The parent of every module; it adds nothing but the name by which the walk knows modules. */
+// oxlint-disable-next-line typescript/no-extraneous-class -- a class of its own is what `instanceof` asks for
 export abstract class Module {}
 
 /** Shows every module and parameter below a module, itself first, by property path; what is reached twice is shown once. */

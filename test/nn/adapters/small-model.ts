@@ -12,7 +12,7 @@ import {
 } from "../../../src/nn/index.ts";
 import { add, dim, input, withoutDropout, type Dim, type Tensor } from "../../../src/tensor/index.ts";
 
-export type Values = Map<string, HostTensor<"float32">>;
+type Values = Map<string, HostTensor<"float32">>;
 
 const dModel = 12;
 
@@ -35,9 +35,9 @@ export class SmallModel extends Module {
   }
 }
 
-export const x: Tensor = input("x", "float32", [dim("batch"), dim("time"), dModel]);
+const x: Tensor = input("x", "float32", [dim("batch"), dim("time"), dModel]);
 const random = new RandomStream(randomKey(5));
-export const given: HostTensor<"float32"> = hostTensor(
+const given: HostTensor<"float32"> = hostTensor(
   "float32",
   [2, 5, dModel],
   Float32Array.from({ length: 2 * 5 * dModel }, () => random.normal()),
