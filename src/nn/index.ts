@@ -101,3 +101,6 @@ export {
 } from "./position/table.ts";
 export { XPositions, type XposOptions } from "./position/xpos.ts";
 export { coverageText, embedWords, type EmbedWordsOptions, type WordCoverage } from "./pretrained-embedding.ts";
+export { BidirectionalLstm } from "./recurrent/bidirectional-lstm.ts";
+export { Lstm, type LstmInput, type LstmOptions, type LstmState } from "./recurrent/lstm.ts";
+export { LuongAttention, type LuongMemory } from "./recurrent/luong-attention.ts";
