@@ -23,7 +23,7 @@ export interface XposOptions {
  * the fast pairs soonest. Sun et al. 2022, "A Length-Extrapolatable Transformer", section 2.2 and algorithm 1.
  *
  * For causal self-attention alone: towards later keys the same factor grows without bound. Float32 holds the powers up to
- * position 36,000 or so at the default scaleBase, and n/scaleBase times further at another.
+ * position 35,000 or so at the default scaleBase, and further in proportion to it.
  *
  * @example
  * const positions = new XPositions({ dHead: 64 });

@@ -236,11 +236,11 @@ describe.each(["halves", "interleaved"] as const)("xPos, %s", (layout) => {
     expectClose(scores, expected, { within: 1e-5 });
   });
 
-  test("scores depend on the distance alone: 1,000 shifts", async () => {
+  test("scores depend on the distance alone: 1,000 shifts, up to place 34,000", async () => {
     const rows = 1000;
     const [query, key] = [unitRows(rows, dHead), unitRows(rows, dHead)];
     const below = (limit: number) => Array.from({ length: rows }, () => Math.floor(random.uniform() * limit));
-    const [distance, shift] = [below(2048), below(8000)];
+    const [distance, shift] = [below(2048), below(32_000)];
     const q = await turned(positions, query, places(...distance.map((n, i) => n + shift[i]!)), "query");
     const k = await turned(positions, key, places(...shift), "key");
     const still = await turned(positions, query, places(...distance), "query");
