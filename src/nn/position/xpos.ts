@@ -18,9 +18,10 @@ export interface XposOptions {
 }
 
 /**
- * Rotary positions with a decay: pair i of a query at n grows by ζᵢ^(n/scaleBase), that of a key at m by ζᵢ^(−m/scaleBase), with
- * ζᵢ = (i / (dHead/2) + γ) / (1 + γ) ≤ 1, so each pair's share of the product fades with the distance as ζᵢ^((n − m)/scaleBase),
- * the fast pairs soonest. Sun et al. 2022, "A Length-Extrapolatable Transformer", section 2.2 and algorithm 1.
+ * Rotary positions with a decay: pair i of a query at n is multiplied by ζᵢ^(n/scaleBase), that of a key at m by
+ * ζᵢ^(−m/scaleBase), with ζᵢ = (i / (dHead/2) + γ) / (1 + γ) ≤ 1. So each pair's share of the product fades with the distance
+ * as ζᵢ^((n − m)/scaleBase), the fast pairs soonest. Sun et al. 2022, "A Length-Extrapolatable Transformer", section 2.2 and
+ * algorithm 1.
  *
  * For causal self-attention alone: towards later keys the same factor grows without bound. Float32 holds the powers up to
  * position 35,000 or so at the default scaleBase, and further in proportion to it.
