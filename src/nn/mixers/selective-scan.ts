@@ -14,6 +14,7 @@ import {
   reshape,
   scan,
   slice,
+  squeeze,
   sub,
   sum,
   transpose,
@@ -53,21 +54,20 @@ export function selectiveStep({ x, timeStep, decay, enter, read }: SelectiveScan
 export function chunkedScan({ x, timeStep, decay, enter, read }: SelectiveScan, size: number): Tensor {
   const [batch, time, channels] = x.shape as readonly [Dim, Dim, number];
   const states = decay.shape[0] as number;
-  const turns = (of: Tensor): Tensor => transpose(splitChunks(of, 1, size), [1, 2, 0, 3]); // [turns, size, batch, ..]
+  // A sequence for each place in a turn, as the loop takes sequences apart for less than slices inside it cost.
+  const places = (of: Tensor): Tensor[] => {
+    const cut = transpose(splitChunks(of, 1, size), [2, 1, 0, 3]); // [size, turns, batch, ..]
+    return Array.from({ length: size }, (_, i) => squeeze(slice(cut, { axis: 0, start: i, end: i + 1 }), 0));
+  };
+  const sequences = [mul(timeStep, x), timeStep, enter, read].flatMap(places);
   const start = zeros({ dtype: x.dtype, shape: [batch, states, channels] });
-  const sequences = [mul(timeStep, x), timeStep, enter, read].map(turns);
   const scanned = scan({ carry: [start], sequences }, ([found], slices) => {
     let state = found!;
     const outputs: Tensor[] = []; // [batch, 1, channels] each
     for (let i = 0; i < size; i++) {
-      const [gained, step, entering, reading] = slices.map((each) => position(each, i)) as [
-        Tensor,
-        Tensor,
-        Tensor,
-        Tensor,
-      ];
-      state = advance({ gained, timeStep: step, decay, enter: entering }, state);
-      outputs.push(readState(reading, state));
+      const at = (which: number): Tensor => slices[which * size + i]!;
+      state = advance({ gained: at(0), timeStep: at(1), decay, enter: at(2) }, state);
+      outputs.push(readState(at(3), state));
     }
     return { carry: [state], outputs: [concat(outputs, 1)] };
   });
@@ -110,9 +110,4 @@ function advance({ gained, timeStep, decay, enter }: Gain, state: Tensor): Tenso
 /** C [rows, states] and h [rows, states, channels] → C · h [rows, 1, channels]. */
 function readState(read: Tensor, state: Tensor): Tensor {
   return matmul(reshape(read, [read.shape[0]!, 1, read.shape[1]!]), state);
-}
-
-/** x [size, ..] at one place of the first axis: [..]. */
-function position(x: Tensor, i: number): Tensor {
-  return reshape(slice(x, { axis: 0, start: i, end: i + 1 }), x.shape.slice(1));
 }
