@@ -42,6 +42,7 @@ export {
   type LanguageModelTrace,
   type ResolvedLanguageModelOptions,
 } from "./language-model.ts";
+export { LstmTranslator, type LstmTranslatorOptions } from "./lstm-translator.ts";
 export { MemoryRouting, type MemoryChoice, type MemoryRoutingOptions } from "./memory-routing.ts";
 export {
   bertPresets,
