@@ -16,14 +16,16 @@ export {
   type FeedForwardSizes,
 } from "./choices/feed-forwards.ts";
 export {
+  mixerKinds,
   mixerPart,
   type AttentionOptions,
   type MixerChoice,
   type MixerOptions,
   type MixerSizes,
+  type RecurrentOptions,
 } from "./choices/mixers.ts";
 export { normPart, residualPart, type NormChoice, type NormName, type NormPlacement } from "./choices/norms.ts";
-export { positionParts, type PositionChoice, type PositionOptions, type PositionParts } from "./choices/positions.ts";
+export { positionKinds, positionParts, type PositionChoice, type PositionOptions, type PositionParts } from "./choices/positions.ts";
 export { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 export {
   Decoder,

@@ -1,8 +1,9 @@
 // A trained model as search sees it: source read once, what tokens leave kept, one token a step.
-import { allocate, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
+import { allocate, ConfigError, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
 import type { Candidates, Step, Stepper } from "../decode/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
+import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import { withoutDropout, type Program } from "../tensor/index.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
@@ -14,25 +15,53 @@ export class StepPrograms<Model extends Writer = Writer> {
   readonly vocabularySize: number;
   /** What steps keep from one to the next, as one traced step asked for it. */
   readonly kept: Pick<StepTrace, "caches" | "states" | "inputs">;
-  readonly #weights: ReadonlyMap<string, HostTensor>;
+  /** Weights of adapters; they are fed at every run, so that others can take their place. */
+  #adapter: Readonly<Record<string, HostTensor>>;
+  readonly #frozen: ReadonlyMap<string, HostTensor>;
   readonly #session: SessionOptions;
   readonly #compiled = new Map<string, Promise<Executable>>();
 
-  /** `weights` by parameter name; they are copied into the programs, so later changes have no effect here. */
+  /**
+   * `weights` by parameter name; they are copied into the programs, but for those of
+   * adapters, so later changes have no effect here.
+   */
   constructor(model: Model, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
     this.model = model;
     this.vocabularySize = model.outputLayer().table.shape[0] as number;
     const trace = new StepTrace(1);
     model.step(trace);
     this.kept = trace;
-    this.#weights = weights;
+    const entries = [...weights];
+    this.#frozen = new Map(entries.filter(([name]) => !isAdapterParameter(name)));
+    this.#adapter = Object.fromEntries(entries.filter(([name]) => isAdapterParameter(name)));
     this.#session = session;
+  }
+
+  get adapter(): Readonly<Record<string, HostTensor>> {
+    return this.#adapter;
+  }
+
+  /**
+   * Goes on with another adapter of the same kind and shape; nothing is compiled or loaded anew. `values` by parameter name, as
+   * `loadAdapter` of heddle/hub gives them. Batches under way go on with it too.
+   */
+  swapAdapter(values: ReadonlyMap<string, HostTensor>): void {
+    const [missing] = Object.keys(this.#adapter).filter((name) => !values.has(name));
+    const [unknown] = [...values.keys()].filter((name) => !(name in this.#adapter));
+    const stray = missing ?? unknown;
+    if (stray !== undefined) {
+      throw new ConfigError(
+        "adapter",
+        `"${stray}" is ${missing === undefined ? "not a parameter of this model's adapters" : "missing"}. Put adapters of the same kind on the model before it is compiled`,
+      );
+    }
+    this.#adapter = Object.fromEntries(values);
   }
 
   protected program(key: string, build: () => Program): Promise<Executable> {
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      compiled = compile(withoutDropout(build()), { ...this.#session, frozen: this.#weights });
+      compiled = compile(withoutDropout(build()), { ...this.#session, frozen: this.#frozen });
       this.#compiled.set(key, compiled);
     }
     return compiled;
@@ -54,7 +83,7 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
   /** Reads a batch of sources [sentences, sourceTime] and returns what a search needs to write their targets. */
   async start(sourceIds: HostTensor<"int32">): Promise<TransformerStepper> {
     const source = await this.program("source", () => sourceProgram(this.model));
-    return new TransformerStepper(this, await source.run({ sourceIds }), sourceIds.dims[0]!);
+    return new TransformerStepper(this, await source.run({ ...this.adapter, sourceIds }), sourceIds.dims[0]!);
   }
 }
 
@@ -170,6 +199,7 @@ export class TransformerStepper implements Stepper {
     const executable = await this.#decoder.step({ wanted, beams });
     const wants = this.#decoder.kept.inputs;
     const { newEntries, scores, ids, ...left } = await executable.run({
+      ...this.#decoder.adapter,
       ...this.#memory,
       ...this.#cache.feeds(),
       ...this.#states,

@@ -4,12 +4,12 @@ import { randomKey, RandomStream } from "../../src/base/index.ts";
 import { beamSearch, greedySearch, type Step } from "../../src/decode/index.ts";
 import { Transformer, TransformerDecoder } from "../../src/models/index.ts";
 import { expectClose } from "../close.ts";
-import { arrangements, idRows, logitsOf, noisyWeights, randomRows, session } from "./small-transformer.ts";
+import { arrangements, idRows, logitsOf, noisyWeights, randomRows, session, variants } from "./small-transformer.ts";
 
 const start = 1;
 const steps = 9;
 
-describe.each(arrangements)("decoding with a Transformer, %s", (_, options) => {
+describe.each([...arrangements, ...variants])("decoding with a Transformer, %s", (_, options) => {
   const model = new Transformer(options);
   const weights = noisyWeights(model);
   const width = model.output.table.shape[0]!;

@@ -46,6 +46,55 @@ export const arrangements: readonly (readonly [name: string, options: Transforme
   ],
 ];
 
+/** Models whose steps keep something else than all keys and values of every head. */
+export const variants: readonly (readonly [name: string, options: TransformerOptions])[] = [
+  ["rotary, two heads of keys", { ...small, vocabularySize: 13, positions: "rotary", keyValueHeads: 2 }],
+  ["ALiBi, one head of keys", { ...small, vocabularySize: 13, positions: "alibi", keyValueHeads: 1 }],
+  [
+    "xPos, an encoder layer for each decoder layer",
+    { ...small, vocabularySize: 13, positions: { encoder: "rotary", decoder: "xpos" }, memory: "same-depth" },
+  ],
+  ["relative bias, a mixture of encoder layers", { ...small, vocabularySize: 13, positions: "relative", memory: "mixture", normPlacement: "pre" }],
+  [
+    "no positions, listed encoder layers, RMS norm",
+    { ...small, vocabularySize: 13, positions: "none", memory: [0, 2], norm: "rms", normPlacement: "pre" },
+  ],
+  [
+    "a window that rolls",
+    { ...small, vocabularySize: 13, positions: "rotary", attention: { kind: "sliding-window", window: 3 } },
+  ],
+  [
+    "a window with sinks, and ALiBi",
+    { ...small, vocabularySize: 13, positions: "alibi", attention: { kind: "sliding-window", window: 3, sinks: 2 } },
+  ],
+  ["a dilated window", { ...small, vocabularySize: 13, attention: { kind: "sliding-window", window: 2, dilation: 2 } }],
+  ["Longformer", { ...small, vocabularySize: 13, attention: { kind: "longformer", window: 2, globalTokens: 1 } }],
+  [
+    // In an encoder its random blocks depend on how many blocks there are, padding included.
+    "BigBird in the decoder",
+    {
+      ...small,
+      vocabularySize: 13,
+      attention: {
+        encoder: "full",
+        decoder: { kind: "bigbird", block: 2, windowBlocks: 1, globalBlocks: 1, randomBlocks: 1 },
+      },
+    },
+  ],
+  ["linear attention with rotary positions", { ...small, vocabularySize: 13, attention: "linear", positions: "rotary" }],
+  ["retention in the decoder", { ...small, vocabularySize: 13, attention: { encoder: "full", decoder: "retention" } }],
+  [
+    "Mamba in the decoder, experts",
+    {
+      ...small,
+      vocabularySize: 13,
+      attention: { encoder: "tiled", decoder: "mamba" },
+      feedForward: { kind: "experts", experts: 3 },
+      normPlacement: "deep",
+    },
+  ],
+];
+
 /** First values with noise on all of them, so that offsets and scales take part. */
 export function noisyWeights(model: Transformer, seed = 1): Weights {
   const random = new RandomStream(randomKey(seed, 77));

@@ -42,7 +42,6 @@ const bothStacks = ["encoder", "decoder"] as const;
 /** Kinds that are no attention: they have no scores and no keys to share. */
 const withoutScores: readonly string[] = ["linear", "retention", "mamba"];
 const scoreBiases: readonly string[] = ["alibi", "relative"];
-const turning: readonly string[] = ["rotary", "xpos"];
 const tables: readonly string[] = ["sinusoidal", "learned"];
 
 export const exclusions: readonly Exclusion[] = [
@@ -77,7 +76,9 @@ export const exclusions: readonly Exclusion[] = [
   {
     key: "positions",
     stacks: bothStacks,
-    excludes: ({ attention, positions }) => withoutScores.includes(attention) && turning.includes(positions),
+    excludes: ({ attention, positions }) =>
+      (attention === "linear" && positions === "xpos") ||
+      (["retention", "mamba"].includes(attention) && ["rotary", "xpos"].includes(positions)),
     reason: "these positions turn queries against keys, which this mixer does in its own way or not at all",
     remedy: "Take sinusoidal, learned or none",
   },

@@ -53,6 +53,9 @@ const positions: Makers<PositionOptions, StackSizes, PositionParts> = {
   }),
 };
 
+/** The names of all kinds. */
+export const positionKinds = Object.keys(positions) as readonly PositionOptions["kind"][];
+
 export function positionParts(choice: PositionChoice, sizes: StackSizes): PositionParts {
   return typeof choice === "function" ? choice(sizes) : makePart("positions", positions, choice, sizes);
 }
