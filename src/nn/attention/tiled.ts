@@ -80,7 +80,7 @@ export class TiledAttention implements AttentionKernel {
   attend(query: Tensor, key: Tensor, value: Tensor, scope: AttentionScope, dropout?: Dropout): AttentionResult {
     if (dropout !== undefined && dropout.rate > 0) {
       throw new ConfigError(
-        "model.dropout.attention",
+        "model.attentionDropout",
         `tiled attention computes its weights twice and keeps none, so it cannot drop any (got a rate of ${dropout.rate}). Set it to 0, or take full attention.`,
       );
     }

@@ -222,7 +222,7 @@ test("attention dropout is refused, and the text says what to do", () => {
   const scope = new AttentionScope({ queryTime: dim("time") });
   expect(() => new TiledAttention().attend(x, x, x, scope, new Dropout(0.1))).toThrow(ConfigError);
   expect(() => new TiledAttention().attend(x, x, x, scope, new Dropout(0.1))).toThrow(
-    "model.dropout.attention: tiled attention computes its weights twice and keeps none, so it cannot drop any (got a rate of 0.1). Set it to 0, or take full attention.",
+    "model.attentionDropout: tiled attention computes its weights twice and keeps none, so it cannot drop any (got a rate of 0.1). Set it to 0, or take full attention.",
   );
   expect(() => new TiledAttention().attend(x, x, x, scope, new Dropout(0))).not.toThrow();
   expect(() => new TiledAttention({ tile: 0 })).toThrow(ConfigError);
