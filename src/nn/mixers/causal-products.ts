@@ -61,7 +61,7 @@ function powers(decay: Tensor, n: Tensor): Tensor {
   return exp(mul(rates, cast(n, decay.dtype)));
 }
 
-/** D for as many positions: [heads or 1, time, time]; the exponent is kept from growing above the diagonal. */
+/** D for as many positions: [heads, time, time]; the exponent is kept from growing above the diagonal. */
 function decayMatrix(decay: Tensor, time: Dim): Tensor {
   const ages = sub(reshape(range(time), [time, 1]), range(time));
   return where(greaterOrEqual(ages, 0), powers(decay, maximum(ages, 0)), 0);
