@@ -1,6 +1,8 @@
 // npm run bench -- training|decoding [--json] [--rounds N] [--case NAME] [--threads N]: Heddle, PyTorch and the floor in turn.
 // npm run bench -- memory [--json] [--threads N]: whether a long training creeps.
+// npm run bench -- attention [--json] [--rounds N] [--threads N] [--longest N]: time and memory of attention against length.
 import { parseArgs } from "node:util";
+import { attentionText, barsOf, measureAttention } from "./attention.ts";
 import { benchmarks, tokensPerCall, type Benchmark } from "./cases.ts";
 import { Floor } from "./floor.ts";
 import { decodingCase, trainingCase } from "./heddle.ts";
@@ -10,15 +12,18 @@ import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.
 import { jsonLine, table, type CaseResult } from "./report.ts";
 import { interleave, summarize, type Side } from "./rounds.ts";
 
-const USAGE = "npm run bench -- training|decoding|memory [--json] [--rounds N] [--case NAME] [--threads N]";
+const USAGE =
+  "npm run bench -- training|decoding|memory|attention [--json] [--rounds N] [--case NAME] [--threads N] [--longest N]";
 
 class UsageError extends Error {}
 
 interface Request {
-  readonly cases: readonly Benchmark[] | "memory";
+  readonly cases: readonly Benchmark[] | "memory" | "attention";
   readonly json: boolean;
   readonly rounds: number;
   readonly threads: number;
+  /** Of attention: longer sequences are left out. */
+  readonly longest: number | undefined;
 }
 
 function readArguments(words: readonly string[]): Request {
@@ -30,9 +35,10 @@ function readArguments(words: readonly string[]): Request {
       rounds: { type: "string" },
       threads: { type: "string" },
       case: { type: "string" },
+      longest: { type: "string" },
     },
   });
-  const wholeFrom1 = (option: "rounds" | "threads", ifNotSaid: number): number => {
+  const wholeFrom1 = (option: "rounds" | "threads" | "longest", ifNotSaid: number): number => {
     const count = Number(values[option] ?? ifNotSaid);
     if (!Number.isInteger(count) || count < 1)
       throw new UsageError(`--${option}: a whole number from 1 is wanted, got "${values[option]}"`);
@@ -43,19 +49,26 @@ function readArguments(words: readonly string[]): Request {
     json: values.json,
     rounds: wholeFrom1("rounds", 5),
     threads: wholeFrom1("threads", 2),
+    longest: values.longest === undefined ? undefined : wholeFrom1("longest", 0),
   };
 }
 
-function casesOf(positionals: readonly string[], options: { case?: string; rounds?: string }): Request["cases"] {
-  const [kind, ...rest] = positionals;
+/** Options that some kinds of benchmark know nothing of. */
+const needless: Readonly<Record<string, readonly string[]>> = {
+  memory: ["case", "rounds", "longest"],
+  attention: ["case"],
+  training: ["longest"],
+  decoding: ["longest"],
+};
+
+function casesOf(positionals: readonly string[], options: Readonly<Record<string, unknown>>): Request["cases"] {
+  const [kind = "", ...rest] = positionals;
   const ofKind = benchmarks.filter((benchmark) => benchmark.kind === kind);
-  if ((ofKind.length === 0 && kind !== "memory") || rest.length > 0)
-    throw new UsageError(`"training", "decoding" or "memory" is wanted, got "${positionals.join(" ")}"`);
-  if (kind === "memory") {
-    const [needless] = Object.keys(options).filter((option) => option === "case" || option === "rounds");
-    if (needless !== undefined) throw new UsageError(`--${needless} has no effect on memory, which is one case`);
-    return kind;
-  }
+  if (!(kind in needless) || rest.length > 0)
+    throw new UsageError(`"training", "decoding", "memory" or "attention" is wanted, got "${positionals.join(" ")}"`);
+  const idle = needless[kind]!.find((option) => option in options);
+  if (idle !== undefined) throw new UsageError(`--${idle} has no effect on ${kind}`);
+  if (kind === "memory" || kind === "attention") return kind;
   const cases = options.case === undefined ? ofKind : ofKind.filter(({ name }) => name === options.case);
   if (cases.length === 0)
     throw new UsageError(`--case: no "${options.case}" among ${ofKind.map(({ name }) => name).join(", ")}`);
@@ -149,10 +162,23 @@ async function memory({ json, threads }: Request): Promise<void> {
     );
 }
 
+async function attention({ json, rounds, threads, longest }: Request): Promise<void> {
+  const result = await measureAttention({
+    rounds,
+    threads,
+    ...(longest !== undefined && { longest }),
+    onProgress: (text) => console.error(text),
+  });
+  console.log(
+    json ? JSON.stringify({ case: "attention", ...result, bars: barsOf(result), threads }) : attentionText(result),
+  );
+}
+
 async function main(): Promise<void> {
   const request = readArguments(process.argv.slice(2));
   const { cases } = request;
   if (cases === "memory") return memory(request);
+  if (cases === "attention") return attention(request);
   const python = findPyTorch();
   if (python === undefined) {
     console.error(

@@ -1,11 +1,14 @@
 // The labs, in the order in which the notes come to their claims.
 import { attentionCost } from "./attention-cost.ts";
 import { crossAttentionWiring } from "./cross-attention-wiring.ts";
+import { endlessStream } from "./endless-stream.ts";
 import { experts } from "./experts.ts";
 import { futureMask } from "./causal-mask.ts";
 import { feedForwardVariants } from "./feed-forward-variants.ts";
 import type { Lab } from "./lab.ts";
 import { layerNormVersusBatchNorm } from "./layer-norm-vs-batch-norm.ts";
+import { longRangeRecall } from "./long-range-recall.ts";
+import { mixers } from "./mixers.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
 import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
 import { queryGroups } from "./query-groups.ts";
@@ -21,6 +24,9 @@ export const labs: readonly Lab[] = [
   scaling,
   futureMask,
   attentionCost,
+  longRangeRecall,
+  endlessStream,
+  mixers,
   queryGroups,
   crossAttentionWiring,
   feedForwardVariants,

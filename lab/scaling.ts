@@ -133,10 +133,10 @@ export const scaling: Lab = {
 /** Nats; guessing among 16 values costs ln 16 = 2.77. */
 const threshold = 0.5;
 
-/** Over as many queries as bring the variance's own error below one per cent. */
+/** Means over several draws of keys, as the length of few keys is a matter of chance. */
 async function measure(dHead: number, { seed, isQuick, signal }: LabContext): Promise<Scores> {
   signal.throwIfAborted();
-  const queries = isQuick ? 64 : 1024;
+  const [draws, queries] = isQuick ? [2, 64] : [64, 256];
   const stream = new RandomStream(randomKey(seed, dHead));
   const draw = (rows: number) =>
     hostTensor(
@@ -157,14 +157,18 @@ async function measure(dHead: number, { seed, isQuick, signal }: LabContext): Pr
     inputs: { query, key },
     outputs: { sum: sum(raw), squares: sum(mul(raw, raw)), ...Object.fromEntries(both) },
   });
-  const results = await executable.run({ query: draw(queries), key: draw(keys) });
-  const of = (name: string): number => Number(results[name]!.data[0]);
-  const count = queries * keys;
+  const sums: Record<string, number> = {};
+  for (let i = 0; i < draws; i++) {
+    const results = await executable.run({ query: draw(queries), key: draw(keys) });
+    for (const [name, { data }] of Object.entries(results)) sums[name] = (sums[name] ?? 0) + Number(data[0]);
+  }
+  const asked = draws * queries;
+  const mean = (name: string, of = asked): number => sums[name]! / of;
   return {
     dHead,
-    variance: of("squares") / count - (of("sum") / count) ** 2,
-    largest: { unscaled: of("largest unscaled") / queries, scaled: of("largest scaled") / queries },
-    slope: { unscaled: 1 - of("squares unscaled") / queries, scaled: 1 - of("squares scaled") / queries },
+    variance: mean("squares", asked * keys) - mean("sum", asked * keys) ** 2,
+    largest: { unscaled: mean("largest unscaled"), scaled: mean("largest scaled") },
+    slope: { unscaled: 1 - mean("squares unscaled"), scaled: 1 - mean("squares scaled") },
   };
 }
 

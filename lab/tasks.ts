@@ -37,7 +37,7 @@ export function batchesOf(
 }
 
 /** A row in which every token but the last is asked for the next. */
-export function asText(tokens: Int32Array): Drawn {
+function asText(tokens: Int32Array): Drawn {
   return { ids: tokens.slice(0, -1), labels: tokens.slice(1) };
 }
 

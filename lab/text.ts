@@ -41,6 +41,11 @@ export class CharacterText {
     };
   }
 
+  /** The first characters of the kept part; it starts again where it ends. */
+  kept(characters: number): Int32Array {
+    return Int32Array.from({ length: characters }, (_, i) => this.#kept[i % this.#kept.length]!);
+  }
+
   /** The kept part in windows one after another, about `characters` of it, some rows a batch. */
   *judgement({ time, characters }: { time: number; characters: number }): Generator<Batch> {
     const count = Math.floor(Math.min(characters, this.#kept.length - 1) / time);

@@ -1,0 +1,171 @@
+// Reading without end: what a cache of the last keys and the first few costs, and what the loss makes of it.
+import { LanguageModelDecoder, cacheBytesPerToken, type LanguageModelOptions } from "heddle/models";
+import { judge, type Lab, type LabContext } from "./lab.ts";
+import { sideBySide } from "./plots/drawing.ts";
+import { linePlot } from "./plots/line-plot.ts";
+import { labelLoss, smallModel } from "./small-model.ts";
+import { labelsOf } from "./tasks.ts";
+import { CharacterText } from "./text.ts";
+import { teach, type Weights } from "./training.ts";
+
+/** Characters that the model was taught on at once, and that the rolling caches keep. */
+const [taughtLength, window, sinks] = [128, 64, 4] as const;
+
+interface Reading {
+  readonly name: string;
+  readonly attention: NonNullable<LanguageModelOptions["attention"]>;
+  /** Places whose keys and values are kept; all of them if undefined. */
+  readonly kept?: number;
+  /** Means over stretches of the stream, at their ends. */
+  readonly stretches: readonly {
+    readonly end: number;
+    readonly loss: number;
+    readonly ms: number;
+    readonly mebibytes: number;
+  }[];
+}
+
+const ways: readonly Pick<Reading, "name" | "attention" | "kept">[] = [
+  { name: "everything kept", attention: "full" },
+  { name: `window of ${window}`, attention: { kind: "sliding-window", window }, kept: window },
+  {
+    name: `window of ${window}, ${sinks} sinks`,
+    attention: { kind: "sliding-window", window, sinks },
+    kept: window + sinks,
+  },
+];
+
+export const endlessStream: Lab = {
+  name: "endless-stream",
+  claim:
+    "A window and the first few tokens (attention sinks) let a model read a stream without end in constant time and memory",
+  source: "Xiao et al. 2023, Efficient Streaming Language Models with Attention Sinks",
+  usesText: true,
+  async run(context) {
+    const { seed, isQuick, listener, signal, text } = context;
+    const source = new CharacterText({ seed, text });
+    const size = { vocabularySize: source.vocabularySize, dModel: isQuick ? 16 : 64, positions: "rotary" } as const;
+    const model = smallModel(size);
+    const { weights } = await teach({
+      model,
+      loss: labelLoss(model),
+      batch: source.batches({ rows: isQuick ? 4 : 16, time: isQuick ? 8 : taughtLength }),
+      labels: labelsOf,
+      steps: isQuick ? 2 : 600,
+      learningRate: 2e-3,
+      seed,
+      name: `teaching on ${taughtLength} characters`,
+      listener,
+      signal,
+    });
+    const stretch = isQuick ? 16 : 1024;
+    const readings: Reading[] = [];
+    for (const way of ways) {
+      // What keeps everything grows too slow to read as much.
+      const length = stretch * (isQuick ? 2 : way.kept === undefined ? 4 : 16);
+      const stretches = await read({ ...size, attention: way.attention }, weights, source.kept(length + 1), {
+        ...context,
+        stretch,
+        name: way.name,
+      });
+      readings.push({ ...way, stretches });
+    }
+    const bytes = cacheBytesPerToken(model);
+    const [all, , withSinks] = readings as [Reading, Reading, Reading];
+    const first = (reading: Reading) => reading.stretches[0]!;
+    const last = (reading: Reading) => reading.stretches.at(-1)!;
+    // The first stretch starts from nothing and warms the program up: the second is the one to compare with.
+    const early = withSinks.stretches[Math.min(1, withSinks.stretches.length - 1)]!;
+    const drift = Math.exp(last(withSinks).loss - early.loss) - 1;
+    const slower = last(withSinks).ms / early.ms;
+    const growth = last(withSinks).mebibytes - early.mebibytes;
+    return {
+      tables: [
+        {
+          title: `One stream, a character at a time; stretches of ${stretch}; taught on ${taughtLength} characters at once`,
+          head: [
+            "cache",
+            "characters",
+            "perplexity, first stretch",
+            "last stretch",
+            "ms a character, first",
+            "last",
+            "cache (KiB)",
+          ],
+          rows: readings.map((reading) => [
+            reading.name,
+            `${last(reading).end}`,
+            Math.exp(first(reading).loss).toFixed(2),
+            Math.exp(last(reading).loss).toFixed(2),
+            first(reading).ms.toFixed(2),
+            last(reading).ms.toFixed(2),
+            (((reading.kept ?? last(reading).end) * bytes) / 1024).toFixed(0),
+          ]),
+        },
+      ],
+      plot: sideBySide([
+        linePlot({
+          title: "What is still understood",
+          x: { label: "characters read" },
+          y: { label: "perplexity a character", scale: "log" },
+          width: 340,
+          hasLegend: false,
+          lines: readings.map(({ name, stretches }) => ({
+            name,
+            points: stretches.map(({ end, loss }) => [end, Math.exp(loss)] as const),
+            hasDots: true,
+          })),
+        }),
+        linePlot({
+          title: "What it costs",
+          x: { label: "characters read" },
+          y: { label: "time (ms a character)", from: 0 },
+          width: 340,
+          lines: readings.map(({ name, stretches }) => ({
+            name,
+            points: stretches.map(({ end, ms }) => [end, ms] as const),
+            hasDots: true,
+          })),
+        }),
+      ]),
+      verdict: judge(
+        [Math.abs(drift) <= 0.05, slower <= 1.25, last(all).loss > last(withSinks).loss],
+        `With ${sinks} sinks and a window of ${window}, perplexity at ${last(withSinks).end} characters is ${percent(drift)} off that at ` +
+          `${early.end}, a character takes ${slower.toFixed(2)} times as long, and the process grew by ${growth.toFixed(0)} MiB. ` +
+          `Where everything is kept, perplexity is ${Math.exp(last(all).loss).toFixed(2)} after ${last(all).end} characters, ` +
+          `${Math.exp(first(all).loss).toFixed(2)} before.`,
+      ),
+    };
+  },
+};
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+async function read(
+  options: Parameters<typeof smallModel>[0],
+  weights: Weights,
+  tokens: Int32Array,
+  { stretch, name, listener, signal }: LabContext & { stretch: number; name: string },
+): Promise<Reading["stretches"]> {
+  const decoder = new LanguageModelDecoder(smallModel(options), weights, { threads: 1 });
+  try {
+    const stepper = await decoder.start([[tokens[0]!]]);
+    const row = Int32Array.of(0);
+    const stretches: Reading["stretches"][number][] = [];
+    for (let end = stretch; end < tokens.length; end += stretch) {
+      let loss = 0;
+      const startMs = performance.now();
+      for (let i = end - stretch; i < end; i++) {
+        signal.throwIfAborted();
+        const step = { sentences: row, beams: 1, tokens: Int32Array.of(tokens[i]!), parents: row };
+        loss -= (await stepper.logProbabilities(step))[tokens[i + 1]!]!;
+      }
+      const ms = (performance.now() - startMs) / stretch;
+      stretches.push({ end, loss: loss / stretch, ms, mebibytes: process.memoryUsage.rss() / 2 ** 20 });
+      listener({ type: "progress", task: `reading, ${name}`, done: end, total: tokens.length - 1 });
+    }
+    return stretches;
+  } finally {
+    await decoder.dispose();
+  }
+}
