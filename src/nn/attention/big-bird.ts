@@ -3,7 +3,7 @@ import { ConfigError } from "../../base/index.ts";
 import {
   abs,
   and,
-  customGradient,
+  concat,
   div,
   equal,
   expand,
@@ -12,16 +12,12 @@ import {
   gather,
   less,
   lessOrEqual,
-  matmul,
-  mulDims,
-  oneHot,
   or,
   range,
   reshape,
   slice,
   stack,
   sub,
-  type Dim,
   type Tensor,
 } from "../../tensor/index.ts";
 import type { Dropout } from "../dropout.ts";
@@ -133,50 +129,20 @@ export class BigBirdAttention implements AttentionKernel {
   /** The blocks drawn at random; none of them is a neighbour or global, and under causality each lies before. */
   #drawnKeys(layout: BlockLayout, isCausal: boolean): KeyPart[] {
     const { count, block } = layout;
-    const drawn = this.#random.draw(range(count), count, isCausal); // of [count] each
+    const drawn = this.#random.draw(range(count), count, isCausal);
     const draws = drawn.length;
     if (draws === 0) return [];
-    const ids = reshape(
-      stack(
-        drawn.map((one) => one.block),
-        1,
-      ),
-      [mulDims(count, draws)],
-    );
-    const areDrawn = stack(
-      drawn.map((one) => one.isDrawn),
-      1,
-    ); // [count, draws]
+    const ids = drawn.map((draw) => draw.block);
+    const areDrawn = drawn.map(({ isDrawn }) => expand(reshape(isDrawn, [1, count, 1, 1]), [1, count, 1, block]));
     return [
       {
         gather: (x, axis) => {
           const [leading, trailing] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-          const chosen = gatherBlocks(layout.blocks(x, axis), ids, axis + 1);
+          const chosen = gather(layout.blocks(x, axis), stack(ids, 1), axis + 1); // [.., 1, count, draws, block, ..]
           return reshape(chosen, [...leading, 1, count, draws * block, ...trailing]);
         },
-        pairs: reshape(expand(reshape(areDrawn, [1, count, 1, draws, 1]), [1, count, 1, draws, block]), [
-          1,
-          count,
-          1,
-          draws * block,
-        ]),
+        pairs: concat(areDrawn, 3),
       },
     ];
   }
-}
-
-/**
- * Slices of an axis by id, as `gather`. On the way back a product with the ids' one-hot rows adds up what came from one block:
- * of blocks there are few, and adding up element by element takes longer.
- */
-function gatherBlocks(x: Tensor, ids: Tensor, axis: number): Tensor {
-  const [leading, trailing] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-  const count = x.shape[axis] as Dim;
-  const width = trailing.reduce(mulDims, 1);
-  return customGradient(gather(x, ids, axis), [x], (dy) => [
-    reshape(
-      matmul(oneHot(ids, count, dy.dtype), reshape(dy, [...leading, ids.shape[0]!, width]), { transposeA: true }),
-      x.shape,
-    ),
-  ]);
 }

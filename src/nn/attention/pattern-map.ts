@@ -27,11 +27,7 @@ export async function patternMap(
   let kept: Tensor = kernel.keeps?.(question) ?? not(zeros({ dtype: "bool", shape: [length, length] }));
   if (isCausal) kept = and(kept, reshape(causalMask(length), [length, length]));
   await using program = await compile({ name: "pattern", inputs: { positions }, outputs: { kept } }, { threads: 1 });
-  const values = hostTensor(
-    "int32",
-    [length],
-    Array.from({ length }, (_, i) => i),
-  );
-  const { data } = (await program.run({ positions: values })).kept!;
-  return Array.from({ length }, (_, row) => Array.from({ length }, (_, column) => data[row * length + column] === 1));
+  const places = Array.from({ length }, (_, i) => i);
+  const { data } = (await program.run({ positions: hostTensor("int32", [length], places) })).kept!;
+  return places.map((row) => places.map((column) => data[row * length + column] === 1));
 }
