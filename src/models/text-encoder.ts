@@ -93,19 +93,21 @@ export class MaskedLanguageModel extends Module {
   readonly transform: Linear;
   readonly norm: Norm;
   readonly outputBias: Parameter;
+  readonly activation: (x: Tensor) => Tensor;
 
-  constructor(encoder: TextEncoder) {
+  constructor(encoder: TextEncoder, { activation = gelu }: { activation?: (x: Tensor) => Tensor } = {}) {
     super();
     const { dModel, vocabularySize, normEpsilon: epsilon } = encoder.options;
     this.encoder = encoder;
+    this.activation = activation;
     this.transform = new Linear({ from: dModel, to: dModel });
     this.norm = new LayerNorm({ dModel, ...(epsilon !== undefined && { epsilon }) });
     this.outputBias = new Parameter({ shape: [vocabularySize], initializer: zeros });
   }
 
-  forward(ids: Tensor, segmentIds?: Tensor): TextEncoderTrace & { hidden: readonly Tensor[]; prediction: Tensor } {
+  forward(ids: Tensor, segmentIds?: Tensor): TextEncoderTrace & { prediction: Tensor } {
     const trace = this.encoder.forward(ids, segmentIds);
-    return { ...trace, prediction: this.norm.forward(gelu(this.transform.forward(trace.output))) };
+    return { ...trace, prediction: this.norm.forward(this.activation(this.transform.forward(trace.output))) };
   }
 
   outputLayer(): OutputLayer {
