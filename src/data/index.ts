@@ -11,6 +11,8 @@ export {
   type EncodingReport,
 } from "./encoded-pairs.ts";
 export { readLines, type ReadLinesOptions } from "./lines.ts";
+export { maskTokens, type MaskedTokens, type MaskTokensOptions } from "./masking.ts";
 export { pairBatch, type PairBatch } from "./pair-batch.ts";
 export type { BpeDropout, Respelling } from "./respelling.ts";
+export { pairInput, type PairInput, type PairInputOptions } from "./text-pairs.ts";
 export { TokenRows, type Encoder } from "./token-rows.ts";
