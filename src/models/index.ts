@@ -25,7 +25,13 @@ export {
   type RecurrentOptions,
 } from "./choices/mixers.ts";
 export { normPart, residualPart, type NormChoice, type NormName, type NormPlacement } from "./choices/norms.ts";
-export { positionKinds, positionParts, type PositionChoice, type PositionOptions, type PositionParts } from "./choices/positions.ts";
+export {
+  positionKinds,
+  positionParts,
+  type PositionChoice,
+  type PositionOptions,
+  type PositionParts,
+} from "./choices/positions.ts";
 export { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 export {
   Decoder,

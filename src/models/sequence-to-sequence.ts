@@ -26,8 +26,12 @@ export interface Writer extends Module {
 }
 
 export interface SequenceToSequence extends Writer {
+  /** What it was made with. */
+  readonly options: object;
   /** Position t of the target sees the whole source and the target up to t: → hidden [batch, targetTime, width]. */
   teacherForced(sourceIds: Tensor, targetIds: Tensor): { readonly hidden: Tensor; readonly reports: PassReports };
   /** What decoding reads of a source [batch, sourceTime] once, by name: [batch, ..] each; `state.` names begin states of the steps. */
   readSource(sourceIds: Tensor): Readonly<Record<string, Tensor>>;
+  /** Where each target position looked in the source, [batch, heads, targetTime, sourceTime] a layer; absent where nothing looks. */
+  crossAttention?(sourceIds: Tensor, targetIds: Tensor): readonly Tensor[];
 }

@@ -255,6 +255,10 @@ export class Transformer extends Module implements SequenceToSequence {
     return { hidden: decoder.output, reports };
   }
 
+  crossAttention(sourceIds: Tensor, targetIds: Tensor): readonly Tensor[] {
+    return this.forward(sourceIds, targetIds).decoder.crossAttention.flatMap((weights) => weights ?? []);
+  }
+
   outputLayer(): OutputLayer {
     return { table: this.output.table.value, bias: this.outputBias?.value };
   }

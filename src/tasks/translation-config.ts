@@ -313,12 +313,21 @@ export function mapPaths(
   };
   const path = config.tokenizer.path;
   const tokenizer = { ...config.tokenizer, ...(path && { path: resolve(path, ["tokenizer", "path"]) }) };
-  if ("generator" in config.data) return { ...config, tokenizer };
+  const { embeddings } = config.model;
+  const vectors = (["source", "target"] as const).flatMap((side) => {
+    const file = embeddings?.[side];
+    return file === undefined ? [] : [[side, resolve(file, ["model", "embeddings", side])] as const];
+  });
+  const model = {
+    ...config.model,
+    ...(embeddings && { embeddings: { ...embeddings, ...Object.fromEntries(vectors) } }),
+  };
+  if ("generator" in config.data) return { ...config, model, tokenizer };
   const { train, validation, test } = config.data;
   const data = {
     train: mapSplit(train, "train"),
     ...(validation && { validation: mapSplit(validation, "validation") }),
     ...(test && { test: mapSplit(test, "test") }),
   };
-  return { ...config, tokenizer, data };
+  return { ...config, model, tokenizer, data };
 }

@@ -7,12 +7,23 @@ import { readConfig, writeConfig } from "../base/config-text.ts";
 import { corpusOf, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { openSafetensors, writeAside } from "../formats/index.node.ts";
-import { Transformer } from "../models/index.ts";
-import { namedParameters } from "../nn/index.ts";
+import { fitAdapter, readAdapter } from "../hub/index.node.ts";
+import { LstmTranslator, Transformer, type SequenceToSequence } from "../models/index.ts";
+import {
+  adapterOptions,
+  addAdapter,
+  coverageText,
+  embedWords,
+  freezeBase,
+  initialize,
+  isAdapterParameter,
+  namedParameters,
+} from "../nn/index.ts";
 import {
   readTokenizer,
   saveTokenizer,
   trainTokenizer,
+  wordVectorsFile,
   type Tokenizer,
   type TokenizerOptions,
 } from "../text/index.node.ts";
@@ -63,16 +74,65 @@ export async function corporaOf(
 }
 
 /** The model that a configuration describes, for vocabularies of these sizes. */
-export function modelOf({ model, tokenizer }: TranslationConfig, source: Tokenizer, target: Tokenizer): Transformer {
-  const { layers, encoderLayers = layers, decoderLayers = layers, ...options } = model;
-  return new Transformer({
+export function modelOf(
+  { model, tokenizer }: TranslationConfig,
+  source: Tokenizer,
+  target: Tokenizer,
+): SequenceToSequence {
+  const {
+    architecture,
+    layers,
+    encoderLayers = layers,
+    decoderLayers = layers,
+    adapter,
+    embeddings,
+    ...options
+  } = model;
+  const vocabularySize = tokenizer.joint
+    ? source.vocabularySize
+    : { source: source.vocabularySize, target: target.vocabularySize };
+  const { pad } = source.special;
+  if (architecture !== "transformer") {
+    const { dModel, dropout, tying, maxPositions } = options;
+    const attention = architecture === "lstm" ? "luong" : "none";
+    return new LstmTranslator({ vocabularySize, dModel, layers, dropout, attention, tying, maxPositions, pad });
+  }
+  const transformer = new Transformer({
     ...options,
     layers: { encoder: encoderLayers, decoder: decoderLayers },
-    vocabularySize: tokenizer.joint
-      ? source.vocabularySize
-      : { source: source.vocabularySize, target: target.vocabularySize },
-    pad: source.special.pad,
+    vocabularySize,
+    pad,
   });
+  if (embeddings?.frozen === true) {
+    const tables = { source: transformer.source, target: transformer.target };
+    for (const side of ["source", "target"] as const)
+      if (embeddings[side] !== undefined) tables[side].embedding.table.setTrainable(false);
+  }
+  if (adapter !== undefined) {
+    addAdapter(transformer, adapter);
+    freezeBase(transformer);
+  }
+  return transformer;
+}
+
+/** First values of a new run where word vectors are given; undefined where they are not. */
+async function firstValues(
+  { model: { embeddings, dModel }, training: { seed } }: TranslationConfig,
+  model: SequenceToSequence,
+  tokenizer: { readonly source: Tokenizer; readonly target: Tokenizer },
+  listener: Listener,
+): Promise<Map<string, HostTensor<"float32">> | undefined> {
+  if (embeddings === undefined) return undefined;
+  const values = initialize(namedParameters(model), seed);
+  for (const side of ["source", "target"] as const) {
+    const file = embeddings[side];
+    if (file === undefined) continue;
+    const vectors = await wordVectorsFile(file, { listener });
+    const { table, coverage } = embedWords(tokenizer[side], vectors, { dModel, seed });
+    values.set(`${side}.embedding.table`, table);
+    listener({ type: "log", level: "info", message: `${file}: ${side} embeddings, ${coverageText(coverage)}` });
+  }
+  return values;
 }
 
 const tokenizerFiles = (joint: boolean): { source: string; target: string } =>
@@ -136,7 +196,25 @@ export async function trainTranslation(
   const { train: corpus, validation } = await corporaOf(config, { listener });
   const tokenizer = await tokenizersOf(config, directory, corpus);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
-  const translation = new FolderTranslation({ model, tokenizer, decoding: config.decoding, session, listener });
+  if (
+    config.model.adapter !== undefined &&
+    warmStartFrom === undefined &&
+    !existsSync(join(directory, "checkpoints"))
+  ) {
+    throw new ConfigError(
+      "model.adapter",
+      "adds to a model that is trained already, and none is given. Say which: --warm-start RUN",
+    );
+  }
+  const weights = await firstValues(config, model, tokenizer, listener);
+  const translation = new FolderTranslation({
+    model,
+    tokenizer,
+    ...(weights && { weights }),
+    decoding: config.decoding,
+    session,
+    listener,
+  });
   const { minutes, patience, clip, ...options } = training;
   const result = await translation.train(corpus, {
     ...options,
@@ -187,7 +265,11 @@ export class FolderTranslation extends Translation {
         corpus,
         validation,
         keep: async (learner) => {
-          if (warmStartFrom !== undefined) await warmStart(learner.store.values, warmStartFrom, { listener });
+          if (warmStartFrom !== undefined) {
+            const path = (await isRunFolder(warmStartFrom)) ? await runWeights(warmStartFrom) : warmStartFrom;
+            // The weights of new adapters are not in a base.
+            await warmStart(learner.store.values, path!, { mayLack: isAdapterParameter, listener });
+          }
           const memory = learner.checkpointMemory;
           const environment = currentEnvironment({
             ...(this.session.threads !== undefined && { threads: this.session.threads }),
@@ -213,6 +295,10 @@ export class FolderTranslation extends Translation {
       run?.[Symbol.dispose]();
     }
   }
+}
+
+async function isRunFolder(path: string): Promise<boolean> {
+  return existsSync(join(path, "checkpoints")) && (await runWeights(path)) !== undefined;
 }
 
 /** Keys that may change while a run goes on: they do not change what is learnt. */
@@ -275,6 +361,8 @@ export async function readWeights(path: string): Promise<Map<string, HostTensor<
 export interface OpenTranslationOptions {
   /** A checkpoint's folder or a safetensors file to use instead of the run's own choice. */
   checkpoint?: string;
+  /** An adapter's folder, put on the run's model, or in place of the one that it was trained with. */
+  adapter?: string;
   decoding?: DecodingOptions;
   session?: SessionOptions;
   listener?: Listener;
@@ -288,7 +376,7 @@ export interface OpenTranslationOptions {
  */
 export async function openTranslation(
   directory: string,
-  { checkpoint, decoding = {}, session = {}, listener = silent }: OpenTranslationOptions = {},
+  { checkpoint, adapter, decoding = {}, session = {}, listener = silent }: OpenTranslationOptions = {},
 ): Promise<FolderTranslation> {
   const config = await readRunConfig(directory);
   const tokenizer = await tokenizersOf(config, directory, undefined);
@@ -310,6 +398,11 @@ export async function openTranslation(
         `${name} must be [${shape.join(", ")}], got ${dims === undefined ? "nothing" : `[${dims.join(", ")}]`}`,
       );
     }
+  }
+  if (adapter !== undefined) {
+    const stored = await readAdapter(adapter);
+    if (adapterOptions(model) === undefined) addAdapter(model, stored.options);
+    for (const [name, value] of fitAdapter(model, stored, adapter)) weights.set(name, value);
   }
   return new FolderTranslation({
     model,

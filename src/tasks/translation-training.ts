@@ -3,7 +3,7 @@ import { ConfigError, silent, type HostTensor, type Listener } from "../base/ind
 import { Batches, encodePairs, FixedBatches, type Corpus, type EncodedPairs, type PairBatch } from "../data/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { Bleu, type BleuTokenizer } from "../metrics/index.ts";
-import { teacherForcing, type Transformer } from "../models/index.ts";
+import { teacherForcing, type SequenceToSequence } from "../models/index.ts";
 import { initialize, namedParameters, parameterInputs } from "../nn/index.ts";
 import { withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
@@ -74,7 +74,7 @@ export interface KeptRun {
 }
 
 export interface LearnTranslationOptions extends LearningOptions {
-  model: Transformer;
+  model: SequenceToSequence;
   tokenizer: { readonly source: Tokenizer; readonly target: Tokenizer };
   corpus: Corpus;
   validation?: Corpus | undefined;
@@ -210,7 +210,7 @@ function feedsOf({ sourceIds, targetIds }: PairBatch, tokenWeight: number): Reco
 }
 
 export interface ValidatorOptions {
-  model: Transformer;
+  model: SequenceToSequence;
   pairs: EncodedPairs;
   /** Lines to translate and what they should become. */
   texts: { readonly sources: readonly string[]; readonly references: readonly string[] };

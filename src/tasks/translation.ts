@@ -3,7 +3,7 @@ import { ConfigError, silent, type HostTensor, type Listener } from "../base/ind
 import { beamSearch, greedySearch, type Hypothesis } from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
 import { compile, type SessionOptions } from "../engine/index.ts";
-import { TransformerDecoder, type Transformer } from "../models/index.ts";
+import { TransformerDecoder, type SequenceToSequence } from "../models/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
@@ -39,7 +39,7 @@ export interface Translated {
 }
 
 export interface TranslationOptions {
-  model: Transformer;
+  model: SequenceToSequence;
   /** One for both languages, or one each. */
   tokenizer: Tokenizer | { readonly source: Tokenizer; readonly target: Tokenizer };
   /** Parameters by name; without them the model must be trained first. */
@@ -61,13 +61,13 @@ export interface AlignmentMap {
 const windowLines = 1024;
 
 /**
- * Translates with a Transformer.
+ * Translates with a Transformer, or another model from one sequence to another.
  * @example
  * const translation = new Translation({ model, tokenizer, weights });
  * console.log(await translation.translate("A man in an orange hat."));
  */
 export class Translation {
-  readonly model: Transformer;
+  readonly model: SequenceToSequence;
   readonly source: Tokenizer;
   readonly target: Tokenizer;
   readonly decoding: Required<Omit<DecodingOptions, "signal">>;
@@ -105,6 +105,16 @@ export class Translation {
   async setWeights(weights: Weights): Promise<void> {
     await this.dispose();
     this.#weights = weights;
+  }
+
+  /**
+   * Goes on with another adapter of the same kind and shape, in place of the one it has; nothing is compiled or read anew.
+   * @example
+   * translation.swapAdapter(await loadAdapter("adapters/weather", translation.model));
+   */
+  swapAdapter(values: Weights): void {
+    this.#decoder?.swapAdapter(values);
+    this.#weights = new Map([...this.weights, ...values]);
   }
 
   /**
@@ -200,10 +210,10 @@ export class Translation {
       sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]),
       targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
     };
-    const { crossAttention } = this.model.forward(given.sourceIds, given.targetIds).decoder;
-    const outputs = Object.fromEntries(
-      crossAttention.flatMap((weights, layer) => (weights ? [[`layer.${layer}`, weights]] : [])),
-    );
+    const crossAttention = this.model.crossAttention?.(given.sourceIds, given.targetIds) ?? [];
+    if (crossAttention.length === 0)
+      throw new ConfigError("model", "nothing in it looks at the source, so there is no attention to show");
+    const outputs = Object.fromEntries(crossAttention.map((weights, layer) => [`layer.${layer}`, weights]));
     const inputs = { ...parameterInputs(namedParameters(this.model)), ...given };
     const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), this.session);
     try {
@@ -269,6 +279,10 @@ export class Translation {
   async dispose(): Promise<void> {
     await this.#decoder?.dispose();
     this.#decoder = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
   }
 }
 

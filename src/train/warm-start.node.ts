@@ -11,6 +11,8 @@ export interface WarmStartOptions {
    * dtype other than float32 never fit.
    */
   mismatches?: "refuse" | "keep first values";
+  /** Which weights the file need not have, such as those of adapters that are new; they keep their first values. */
+  mayLack?: (name: string) => boolean;
   /** Hears one warning with all that was left. */
   listener?: Listener;
 }
@@ -25,11 +27,12 @@ export interface WarmStartOptions {
 export async function warmStart(
   model: NamedTensors,
   path: string,
-  { mismatches = "refuse", listener = silent }: WarmStartOptions = {},
+  { mismatches = "refuse", mayLack = () => false, listener = silent }: WarmStartOptions = {},
 ): Promise<string[]> {
   const isFolder = (await stat(path)).isDirectory();
   await using file = await openSafetensors(isFolder ? join(path, "model.safetensors") : path);
-  const names = [...new Set([...Object.keys(model), ...file.header.tensors.keys()])];
+  const wanted = Object.keys(model).filter((name) => file.header.tensors.has(name) || !mayLack(name));
+  const names = [...new Set([...wanted, ...file.header.tensors.keys()])];
   const problems = new Map(names.map((name) => [name, misfit(file, name, model[name])]));
   const misfits = [...problems].filter(([, problem]) => problem !== undefined);
   const fitting = names.filter((name) => problems.get(name) === undefined);

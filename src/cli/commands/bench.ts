@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { ConfigError } from "../../base/index.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
 import { table } from "../table.ts";
-import { decodingOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
 interface BenchFlags extends DecodingFlags {
   lines: number;
@@ -23,7 +23,7 @@ export function benchCommand(): Command {
       if (lines < 1 || words < 1 || repeat < 1)
         throw new ConfigError("bench", "lines, words and repeat must be at least 1");
       const translation = await openTranslation(flags.model, {
-        ...(flags.checkpoint !== undefined && { checkpoint: flags.checkpoint }),
+        ...weightsOf(flags),
         decoding: decodingOf(flags),
       });
       try {

@@ -5,6 +5,7 @@ import type { DecodingOptions } from "../../tasks/index.node.ts";
 export interface DecodingFlags {
   model: string;
   checkpoint?: string;
+  adapter?: string;
   beams?: number;
   lengthPenalty?: number;
   minLength?: number;
@@ -31,11 +32,17 @@ export function withDecodingOptions(command: Command): Command {
   return command
     .requiredOption("--model <folder>", "the folder of a run")
     .option("--checkpoint <path>", "another checkpoint's folder or .safetensors file than the run's own choice")
+    .option("--adapter <folder>", "an adapter to put on the model, as heddle adapter save writes it")
     .option("--beams <n>", "hypotheses kept at a time; 1 is greedy search", wholeNumber)
     .option("--length-penalty <x>", "exponent of the length that scores are divided by", decimal)
     .option("--min-length <n>", "fewest target tokens, END included", wholeNumber)
     .option("--max-length <n>", "most target tokens, END included", wholeNumber)
     .option("--batch-tokens <n>", "most tokens of one batch of sources, padding included", wholeNumber);
+}
+
+/** Which weights were asked for. */
+export function weightsOf({ checkpoint, adapter }: DecodingFlags): { checkpoint?: string; adapter?: string } {
+  return { ...(checkpoint !== undefined && { checkpoint }), ...(adapter !== undefined && { adapter }) };
 }
 
 /** What was said of the search, without what was not. */

@@ -6,7 +6,7 @@ import { fileLines } from "../../data/index.node.ts";
 import { Bleu, bleuTokenizers, Chrf, type BleuTokenizer } from "../../metrics/index.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, weightsOf, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
 interface EvaluateFlags extends DecodingFlags {
   source: string;
@@ -44,7 +44,7 @@ export function evaluateCommand(): Command {
         }
       });
       const translation = await openTranslation(flags.model, {
-        ...(flags.checkpoint !== undefined && { checkpoint: flags.checkpoint }),
+        ...weightsOf(flags),
         decoding: decodingOf(flags),
         listener,
       });

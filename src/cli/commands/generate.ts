@@ -4,7 +4,7 @@ import { readLines } from "../../data/index.node.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
 import { print } from "../output.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
 interface GenerateFlags extends DecodingFlags {
   nbest?: number;
@@ -26,7 +26,7 @@ export function generateCommand(): Command {
       const { nbest } = flags;
       const beams = flags.beams ?? (nbest !== undefined && nbest > 5 ? nbest : undefined);
       const translation = await openTranslation(flags.model, {
-        ...(flags.checkpoint !== undefined && { checkpoint: flags.checkpoint }),
+        ...weightsOf(flags),
         decoding: decodingOf({ ...flags, ...(beams !== undefined && { beams }) }),
         listener,
       });

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { elementCount } from "../../base/index.ts";
 import { cacheBytesPerToken } from "../../models/index.ts";
 import { namedParameters } from "../../nn/index.ts";
+import { sizeOf } from "../../tensor/index.ts";
 import { openTranslation } from "../../tasks/index.node.ts";
 import { table } from "../table.ts";
 
@@ -28,17 +29,16 @@ export function inspectCommand(): Command {
         count: elementCount(shape),
       }));
       const total = parameters.reduce((sum, { count }) => sum + count, 0);
-      const { dModel, vocabularySize } = translation.model.options;
-      const targetVocabulary = typeof vocabularySize === "number" ? vocabularySize : vocabularySize.target;
+      const outputProducts = sizeOf(translation.model.outputLayer().table.shape) as number;
       // Each weight of a product is used once a token, in a multiplication and an addition; lookups cost nothing.
       const tables = parameters
-        .filter(({ name }) => name.includes("embedding") || name.startsWith("output"))
+        .filter(({ name }) => /embedding|^(source|target|output)\b/.test(name))
         .reduce((sum, { count }) => sum + count, 0);
       const cost = {
         parameters: total,
         weightBytes: 4 * total,
         trainingBytes: 16 * total,
-        operationsPerToken: 2 * (total - tables + targetVocabulary * dModel),
+        operationsPerToken: 2 * (total - tables + outputProducts),
         cacheBytesPerToken: cacheBytesPerToken(translation.model),
       };
       if (json === true) {

@@ -19,7 +19,7 @@ export function trainCommand(): Command {
       "where the run lives; called again with the same folder, training goes on from its last checkpoint",
     )
     .addOption(setOption())
-    .option("--warm-start <path>", "begin with the weights of this checkpoint or .safetensors file")
+    .option("--warm-start <path>", "begin with the weights of this run, checkpoint or .safetensors file")
     .option("--json", "print how the run ended as JSON")
     .addHelpText("after", () => configurationHelp())
     .action(async (file: string, { run: directory, set, warmStart, json }: TrainFlags) => {
