@@ -235,6 +235,17 @@ describe("bodies of every kind", () => {
     await expectGradient([count, x43], (from, x) => t.sin(build(from, x).carry[1]!), { seed: 7, within: 1e-7 });
   });
 
+  test("what a step keeps may come from around the loop: it is there at every position, and its gradients add up", async () => {
+    const w = draw({ dims: [3], seed: 14 });
+    const build = (x: t.Tensor, around: t.Tensor): t.Tensor =>
+      t.scan({ carry: [], sequences: [x] }, () => ({ carry: [], outputs: [around] })).outputs[0]!;
+    const inputs = inputsFor([x43, w]) as [t.Tensor, t.Tensor];
+    const kept = build(...inputs);
+    const [values, slope] = await evaluate(inputs, [x43, w], [kept, t.gradients(t.sum(kept), [inputs[1]])[0]!]);
+    expect(numbers(values!)).toEqual([1, 2, 3, 4].flatMap(() => numbers(w)));
+    expect(numbers(slope!)).toEqual([4, 4, 4]);
+  });
+
   test("a loop in a loop, with values from both around it", async () => {
     const given: Values = [x43, draw({ dims: [2, 3], seed: 4 }), draw({ dims: [3], seed: 5 })];
     // Sum over rows a of x, and over rows b of y, of tanh(a b w + total so far of the inner loop).
