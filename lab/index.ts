@@ -1,6 +1,7 @@
 // The labs, in the order in which the notes come to their claims.
 import { attentionCost } from "./attention-cost.ts";
 import { crossAttentionWiring } from "./cross-attention-wiring.ts";
+import { deepNorm } from "./deep-norm.ts";
 import { endlessStream } from "./endless-stream.ts";
 import { experts } from "./experts.ts";
 import { futureMask } from "./causal-mask.ts";
@@ -12,6 +13,7 @@ import { mixers } from "./mixers.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
 import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
 import { queryGroups } from "./query-groups.ts";
+import { residuals } from "./residuals.ts";
 import { scaling } from "./scaling.ts";
 import { trainShortTestLong } from "./train-short-test-long.ts";
 
@@ -31,6 +33,8 @@ export const labs: readonly Lab[] = [
   crossAttentionWiring,
   feedForwardVariants,
   experts,
+  residuals,
   preVersusPostNorm,
+  deepNorm,
   layerNormVersusBatchNorm,
 ];
