@@ -2,7 +2,7 @@
 import { affine, concat, dim, input, logSoftmax, topK, type Program, type Tensor } from "../tensor/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
-import { StepTrace } from "./step-trace.ts";
+import { StepTrace, type StreamReach } from "./step-trace.ts";
 
 /** The source, read once: `sourceIds` [batch, sourceTime] → what the model's steps want of it. */
 export function sourceProgram(model: SequenceToSequence): Program {
@@ -22,6 +22,8 @@ export interface StepOptions {
   wanted: Wanted;
   /** Hypotheses a sentence. */
   beams: number;
+  /** Where a text without end is read. */
+  stream?: StreamReach | undefined;
 }
 
 /**
@@ -33,8 +35,8 @@ export interface StepOptions {
  * Outputs: `newEntries` [2 · layers · beams, batch, heads, dHead], each layer's keys and then its values; `newState.…`;
  * `scores` [rows, vocabulary], or the best [rows, wanted] with their `ids`.
  */
-export function stepProgram(model: Writer, { wanted, beams }: StepOptions): Program {
-  const trace = new StepTrace(beams);
+export function stepProgram(model: Writer, { wanted, beams, stream }: StepOptions): Program {
+  const trace = new StepTrace(beams, stream);
   const hidden = model.step(trace);
   const { table, bias } = model.outputLayer();
   const logits = affine(hidden, table, bias, { transposeB: true });

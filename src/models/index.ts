@@ -61,8 +61,9 @@ export {
   type PresetSizes,
   type TransformerPreset,
 } from "./presets.ts";
+export { nextTokenWithMemory, readSegment, SegmentMemory, type SegmentTrace } from "./segment-recurrence.ts";
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
-export { cacheBytesPerToken, StepTrace, type CacheShape } from "./step-trace.ts";
+export { cacheBytesPerToken, StepTrace, type CacheShape, type StreamReach } from "./step-trace.ts";
 export { poolKeyValueHeads, type PoolKeyValueHeadsOptions } from "./grouped-query-conversion.ts";
 export { teacherForcing, type TeacherForcingOptions } from "./teacher-forcing.ts";
 export {

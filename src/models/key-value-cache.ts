@@ -40,7 +40,7 @@ export class KeyValueCache {
     const reaches = layers.map(({ reach }) => reach);
     this.#sinks = Math.max(0, ...reaches.map((reach) => reach?.sinks ?? 0));
     // The token being written sees itself without the cache.
-    this.#most = this.#sinks + Math.max(1, ...reaches.map((reach) => (reach?.window ?? Infinity) - 1));
+    this.#most = this.#sinks + Math.max(0, ...reaches.map((reach) => (reach?.window ?? Infinity) - 1));
     this.#batch = batch;
     this.#arrays = layers.flatMap(() => [new Float32Array(0), new Float32Array(0)]);
   }
@@ -60,7 +60,7 @@ export class KeyValueCache {
 
   /** Of how many of them keys and values are still here. */
   get kept(): number {
-    return Math.min(this.#steps, this.#most);
+    return this.#shapes.length === 0 ? 0 : Math.min(this.#steps, this.#most);
   }
 
   /** What keys and values take up, room for the next steps included. */
@@ -109,7 +109,9 @@ export class KeyValueCache {
 
   /** Takes in what a step's hypotheses leave: [2 · layers, beams, batch, heads · dHead]; undefined where nothing is kept. */
   append(entries: Float32Array | undefined): void {
-    if (entries !== undefined) {
+    // A window of one holds only the token being written.
+    const isOutOfSight = this.#most === this.#sinks && this.#steps >= this.#most;
+    if (entries !== undefined && !isOutOfSight) {
       this.#makeRoom();
       const block = this.#beams * this.#batch * this.#width;
       const slot = this.#start + Math.min(this.#steps, this.#most - 1);

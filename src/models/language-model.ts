@@ -1,4 +1,5 @@
 // The decoder alone: every token is asked for the next one. Radford et al. 2018 (GPT).
+import { ConfigError } from "../base/index.ts";
 import {
   AttentionScope,
   Embedding,
@@ -95,6 +96,12 @@ export class LanguageModel extends Module implements Writer {
 
   step(trace: StepTrace): Tensor {
     const { positions } = this.decoder;
+    if (trace.stream !== undefined && this.input.positions !== undefined) {
+      throw new ConfigError(
+        "model.positions",
+        "a table of positions runs out, so this model cannot read a text without end. Take rotary, alibi, relative or none",
+      );
+    }
     return this.decoder.each(
       this.input.forward(trace.tokens, trace.position),
       (layer) => (mixer, x) => stepMix(trace, mixer, x, { layer, positions }),

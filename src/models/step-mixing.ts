@@ -1,6 +1,20 @@
 // A mixer asked for one token: attention to what the cache holds, or one turn of a recurrent state.
 import { ConfigError } from "../base/index.ts";
-import { add, affine, concat, matmul, mul, reshape, slice, softmax, type Dim, type Tensor } from "../tensor/index.ts";
+import {
+  add,
+  addDims,
+  affine,
+  concat,
+  matmul,
+  mul,
+  range,
+  reshape,
+  slice,
+  softmax,
+  transpose,
+  type Dim,
+  type Tensor,
+} from "../tensor/index.ts";
 import {
   isRecurrent,
   maskBias,
@@ -46,16 +60,35 @@ function stepSelfAttention(
 ): Mixed {
   const { kernel, keyValueHeads, dHead } = attention;
   const { query, key, value } = projections(attention, x, trace.beams); // [beams, batch, heads or keyValueHeads, dHead]
-  const turned = (vectors: Tensor, role: "query" | "key"): Tensor =>
-    positions?.turn?.(vectors, trace.position, role) ?? vectors;
-  const kept = trace.remember({ key: turned(key, "key"), value }, { heads: keyValueHeads, dHead, reach: kernel.reach });
-  const { context, weights } = stepAttention(
-    turned(query, "query"),
-    kept.key,
-    kept.value,
-    stepBias(trace, attention, positions),
-  );
-  return { output: attention.output.forward(context), weights };
+  const shape = { heads: keyValueHeads, dHead, reach: kernel.reach };
+  const bias = stepBias(trace, attention, positions);
+  const attended = (asked: Tensor, kept: KeyValue): Mixed => {
+    const { context, weights } = stepAttention(asked, kept.key, kept.value, bias);
+    return { output: attention.output.forward(context), weights };
+  };
+  const turn = positions?.turn?.bind(positions);
+  if (turn === undefined) return attended(query, trace.remember({ key, value }, shape));
+  if (trace.stream === undefined) {
+    const turned = { key: turn(key, trace.position, "key"), value };
+    return attended(turn(query, trace.position, "query"), trace.remember(turned, shape));
+  }
+  // Keys move up in the cache, so they are kept as they are and turned where they stand now.
+  const kept = trace.remember({ key, value }, shape);
+  const inTime = transpose(kept.key, [1, 2, 0, 3]); // [batch, keyValueHeads, entries + 1, dHead]
+  const turnedKey = transpose(turn(inTime, keyPlaces(trace), "key"), [2, 0, 1, 3]);
+  return attended(turn(query, queryPlace(trace), "query"), { key: turnedKey, value: kept.value });
+}
+
+/** Where this token stands: int32 [1]. */
+function queryPlace(trace: StepTrace): Tensor {
+  if (trace.stream === undefined) return trace.position;
+  const places = keyPlaces(trace);
+  return slice(places, { axis: 0, start: trace.entries });
+}
+
+/** Where the tokens stand that it looks at, itself included: int32 [entries + beams]. */
+function keyPlaces(trace: StepTrace): Tensor {
+  return trace.stream === undefined ? trace.entryPositions : range(addDims(trace.entries, 1));
 }
 
 /** What is added to this token's scores: broadcasts to [batch, heads, beams, entries + beams]. */
@@ -66,13 +99,14 @@ function stepBias(
 ): Tensor | undefined {
   const parts: Tensor[] = [];
   if (trace.visible !== undefined) parts.push(trace.visible);
-  const at = { queryPositions: trace.position, isCausal: true };
+  const queryPositions = queryPlace(trace);
   if (kernel.keeps !== undefined) {
-    const keyPositions = trace.entryPositions;
-    parts.push(maskBias(kernel.keeps({ ...at, keyPositions, keyTime: keyPositions.shape[0]! }))); // [1, entries + beams]
+    const keyPositions = keyPlaces(trace);
+    const question = { queryPositions, keyPositions, isCausal: true, keyTime: keyPositions.shape[0]! };
+    parts.push(maskBias(kernel.keeps(question))); // [1, entries + beams]
   }
   if (positions?.bias !== undefined) {
-    const bias = positions.bias(trace.position, trace.entryPositions); // [heads, 1, entries + beams]
+    const bias = positions.bias(queryPositions, keyPlaces(trace)); // [heads, 1, entries + beams]
     parts.push(reshape(bias, [1, ...bias.shape]));
   }
   return parts.length === 0 ? undefined : parts.reduce((a, b) => add(a, b));

@@ -1,5 +1,5 @@
 // One token of decoding as it is traced: what goes in, what earlier steps left, and what this one leaves.
-import type { DType } from "../base/index.ts";
+import { ShapeError, type DType } from "../base/index.ts";
 import { addDims, concat, dim, gather, input, mulDims, type Dim, type Shape, type Tensor } from "../tensor/index.ts";
 import type { KeyValue } from "../nn/index.ts";
 import type { Writer } from "./sequence-to-sequence.ts";
@@ -12,12 +12,23 @@ export interface CacheShape {
   readonly reach?: { readonly sinks: number; readonly window: number } | undefined;
 }
 
+/** How a text without end is read: what stays in sight is the first `sinks` tokens and the last `window`. */
+export interface StreamReach {
+  readonly sinks: number;
+  readonly window: number;
+}
+
 /**
  * A model's step asks here for its inputs and leaves here what the next step wants. `batch` sentences with `beams` hypotheses
  * each; rows = beams · batch, beam by beam.
  */
 export class StepTrace {
   readonly beams: number;
+  /**
+   * Where a text without end is read: places are counted within the cache, so they never grow beyond what the model has seen
+   * (Xiao et al. 2023, "Efficient Streaming Language Models with Attention Sinks", section 3.2).
+   */
+  readonly stream: StreamReach | undefined;
   readonly batch: Dim = dim("batch");
   /** Earlier entries of the caches, `beams` a step. */
   readonly entries: Dim = dim("entries");
@@ -35,8 +46,11 @@ export class StepTrace {
   readonly states = new Map<string, Shape>();
   readonly newStates: Record<string, Tensor> = {};
 
-  constructor(beams: number) {
+  constructor(beams: number, stream?: StreamReach) {
+    if (stream !== undefined && beams !== 1)
+      throw new ShapeError(`a text without end is read by one hypothesis, got ${beams} beams`);
     this.beams = beams;
+    this.stream = stream;
     this.rows = mulDims(this.batch, beams);
     this.tokens = input("tokens", "int32", [this.rows]);
     this.position = input("position", "int32", [1]);
@@ -52,7 +66,7 @@ export class StepTrace {
   remember({ key, value }: KeyValue, shape: CacheShape): KeyValue {
     const layer = this.caches.length;
     const { heads, dHead } = shape;
-    this.caches.push(shape);
+    this.caches.push(this.stream === undefined ? shape : { ...shape, reach: this.stream });
     this.newEntries.push(key, value);
     const past = (name: string): Tensor =>
       this.given(`${name}.${layer}`, "float32", [this.entries, this.batch, heads, dHead]);

@@ -24,6 +24,8 @@ export interface LossProgram {
   readonly figures: Readonly<Record<string, Tensor>>;
   /** New values of parameters that follow the data and not a gradient, such as running means. */
   readonly statistics?: ReadonlyMap<Parameter, Tensor>;
+  /** Values that a step hands on to the next one, by name; whoever feeds the steps puts them in. */
+  readonly carried?: Readonly<Record<string, Tensor>>;
 }
 
 export interface TokenLossOptions {

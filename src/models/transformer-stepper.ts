@@ -7,7 +7,7 @@ import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import { withoutDropout, type Program } from "../tensor/index.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
-import { StepTrace } from "./step-trace.ts";
+import { StepTrace, type StreamReach } from "./step-trace.ts";
 
 /** Compiled steps of one model with its weights, shared by all batches that are written with it. */
 export class StepPrograms<Model extends Writer = Writer> {
@@ -17,6 +17,7 @@ export class StepPrograms<Model extends Writer = Writer> {
   readonly kept: Pick<StepTrace, "caches" | "states" | "inputs">;
   /** Weights of adapters; they are fed at every run, so that others can take their place. */
   #adapter: Readonly<Record<string, HostTensor>>;
+  readonly #stream: StreamReach | undefined;
   readonly #frozen: ReadonlyMap<string, HostTensor>;
   readonly #session: SessionOptions;
   readonly #compiled = new Map<string, Promise<Executable>>();
@@ -25,10 +26,16 @@ export class StepPrograms<Model extends Writer = Writer> {
    * `weights` by parameter name; they are copied into the programs, but for those of
    * adapters, so later changes have no effect here.
    */
-  constructor(model: Model, weights: ReadonlyMap<string, HostTensor>, session: SessionOptions = {}) {
+  constructor(
+    model: Model,
+    weights: ReadonlyMap<string, HostTensor>,
+    session: SessionOptions = {},
+    { stream }: { stream?: StreamReach } = {},
+  ) {
     this.model = model;
+    this.#stream = stream;
     this.vocabularySize = model.outputLayer().table.shape[0] as number;
-    const trace = new StepTrace(1);
+    const trace = new StepTrace(1, stream);
     model.step(trace);
     this.kept = trace;
     const entries = [...weights];
@@ -69,7 +76,9 @@ export class StepPrograms<Model extends Writer = Writer> {
 
   /** The program of one step, compiled when it is first asked for. */
   step(options: StepOptions): Promise<Executable> {
-    return this.program(`step ${options.wanted} ${options.beams}`, () => stepProgram(this.model, options));
+    return this.program(`step ${options.wanted} ${options.beams}`, () =>
+      stepProgram(this.model, { ...options, stream: this.#stream }),
+    );
   }
 
   async dispose(): Promise<void> {
@@ -87,7 +96,12 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
   }
 }
 
-/** Goes on writing where texts begin. */
+/**
+ * Goes on writing where texts begin. With `stream` a text may go on for ever: memory and time a token stay as they are, for
+ * models that are told of places within attention or not at all.
+ * @example
+ * const decoder = new LanguageModelDecoder(model, weights, {}, { stream: { sinks: 4, window: 1024 } });
+ */
 export class LanguageModelDecoder extends StepPrograms {
   /**
    * Reads the beginnings of texts, all of one length, up to their last token; a search goes on from that one, so its `start` is
@@ -140,6 +154,11 @@ export class TransformerStepper implements Stepper {
       return [`state.${name}`, { dtype: "float32", dims, data: allocate("float32", elementCount(dims)) }];
     });
     this.#states = Object.fromEntries([...zeros, ...Object.entries(memory).filter(isState)]);
+  }
+
+  /** What keys and values of all layers take up, room for the next tokens included. */
+  get cacheBytes(): number {
+    return this.#cache.bytes;
   }
 
   /** Takes tokens in without asking what comes next. */

@@ -13,6 +13,8 @@ export interface MicroBatchResult {
   readonly loss: number;
   /** Further scalars, weighted as the loss is. */
   readonly figures: Readonly<Record<string, number>>;
+  /** What the loss hands on to the next batch, for batches that continue one another. */
+  readonly carried?: Readonly<Record<string, HostTensor>>;
 }
 
 export interface Update {

@@ -35,18 +35,21 @@ export interface StepResult {
   readonly loss: number;
   /** The loss program's further figures, for example `negativeLogLikelihood`. */
   readonly figures: Readonly<Record<string, number>>;
+  /** What the loss program hands on to the next step. */
+  readonly carried: Readonly<Record<string, HostTensor>>;
 }
 
 const randomPrefix = "random.";
 const statisticPrefix = "statistic.";
+const carriedPrefix = "carried.";
 
 /**
- * The program of a training step: loss, figures, `gradient.<name>` for every trainable parameter, and `statistic.<name>` for
- * every parameter that follows the data.
+ * The program of a training step: loss, figures, `gradient.<name>` for every trainable parameter, `statistic.<name>` for
+ * every parameter that follows the data, and `carried.<name>` for what the next step is to be fed.
  */
 export function trainingProgram(
   parameters: ReadonlyMap<string, Parameter>,
-  { inputs, loss, figures, statistics = new Map() }: LossProgram,
+  { inputs, loss, figures, statistics = new Map(), carried = {} }: LossProgram,
 ): Program {
   const trainable = [...parameters].filter(([, parameter]) => parameter.trainable);
   const flowing = gradients(
@@ -57,6 +60,7 @@ export function trainingProgram(
   trainable.forEach(([name], i) => (outputs[`gradient.${name}`] = flowing[i]!));
   for (const [parameter, next] of statistics)
     outputs[`${statisticPrefix}${nameOfStatistic(parameters, parameter)}`] = next;
+  for (const [name, value] of Object.entries(carried)) outputs[`${carriedPrefix}${name}`] = value;
   const given: Record<string, Tensor> = { ...inputs };
   for (const [name, { value }] of parameters) given[name] = value;
   // Dropout sites are numbered in the order in which the program computes them, which is the same in every trace.
@@ -133,7 +137,10 @@ export class TrainingStep {
     for (const name of this.#statistics)
       this.#memory.values[name]!.data.set(results[`${statisticPrefix}${name}`]!.data as Float32Array);
     const figures = Object.fromEntries(this.#figures.map((name) => [name, Number(results[name]!.data[0])]));
-    return { loss: Number(results.loss!.data[0]), figures };
+    const carried = Object.entries(results).flatMap(([name, value]) =>
+      name.startsWith(carriedPrefix) ? [[name.slice(carriedPrefix.length), value] as const] : [],
+    );
+    return { loss: Number(results.loss!.data[0]), figures, carried: Object.fromEntries(carried) };
   }
 
   #masks(feeds: Feeds, step: number, microBatch: number): Feeds {
