@@ -78,6 +78,7 @@ export const crossAttentionWiring: Lab = {
           x: "encoder layers that the decoder's three look at",
           y: { label: "loss on new dates (nats a character)" },
           series: ["loss"],
+          hasDots: true,
           groups: results.map(({ name, mean, radius }) => ({
             name,
             bars: [{ value: mean, low: mean - radius, high: mean + radius }],

@@ -79,6 +79,7 @@ export const feedForwardVariants: Lab = {
         x: "layer",
         y: { label: "loss on kept text (nats a character)" },
         series: ["loss"],
+        hasDots: true,
         groups: results.map(({ name, mean, radius }) => ({
           name,
           bars: [{ value: mean, low: mean - radius, high: mean + radius }],

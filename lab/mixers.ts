@@ -90,6 +90,7 @@ export const mixers: Lab = {
           x: "mixer",
           y: { label: "loss on kept text (nats a character)" },
           series: ["loss"],
+          hasDots: true,
           groups: results.map(({ name, textLoss }) => ({ name, bars: [{ value: textLoss }] })),
         }),
         barPlot({

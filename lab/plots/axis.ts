@@ -65,7 +65,10 @@ function logarithmic(low: number, high: number, { base = 10, from, to }: AxisOpt
       if (at >= start - 1e-9 && at <= end + 1e-9) ticks.push({ value, text: formatNumber(value) });
     }
   }
-  return { ticks, place: (value) => (logarithm(value) - start) / (end - start) };
+  // Within half a power there is none of these numbers, or one: then round ones at equal steps.
+  const marks = ticks.length >= 3 ? ticks : linear(low, high, { label: "" }).ticks;
+  const place = (value: number): number => (logarithm(value) - start) / (end - start);
+  return { ticks: marks.filter(({ value }) => place(value) >= -1e-9 && place(value) <= 1 + 1e-9), place };
 }
 
 const raised: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-// One value for each of a few things, in groups: scores of variants.
+// One value for each of a few things, in groups: scores of variants, as bars or, where only differences matter, as dots.
 import { axisOf, formatNumber, type AxisOptions } from "./axis.ts";
 import { element, ink, label, rounded, type Drawing } from "./drawing.ts";
 import { frame, lookOf } from "./frame.ts";
@@ -19,14 +19,25 @@ export interface BarPlotOptions {
   groups: readonly { readonly name: string; readonly bars: readonly (Bar | undefined)[] }[];
   /** Names of the bars of every group. */
   series: readonly string[];
+  /** Dots on an axis that need not begin at zero; a bar that does not would mislead. */
+  hasDots?: boolean;
   width?: number;
   height?: number;
 }
 
-export function barPlot({ title, x, y, groups, series, width = 460, height = 290 }: BarPlotOptions): Drawing {
+export function barPlot({
+  title,
+  x,
+  y,
+  groups,
+  series,
+  hasDots = false,
+  width = 460,
+  height = 290,
+}: BarPlotOptions): Drawing {
   const all = groups.flatMap(({ bars }) => bars.filter((bar) => bar !== undefined));
   const values = all.flatMap(({ value, low = value, high = value }) => [value, low, high]);
-  const axis = axisOf(y.scale === "log" ? values : [0, ...values], y);
+  const axis = axisOf(hasDots ? values : [0, ...values], y);
   const groupWidth = 1 / groups.length;
   const barWidth = Math.min((groupWidth * 0.8) / series.length, 0.16);
   const hasNumbers = groups.length * series.length <= 16;
@@ -49,20 +60,22 @@ export function barPlot({ title, x, y, groups, series, width = 460, height = 290
             if (bar === undefined) return "";
             const centre = centreOf(group) + (i - (series.length - 1) / 2) * barWidth;
             const [from, to] = [place.x(centre - 0.46 * barWidth), place.x(centre + 0.46 * barWidth)];
-            const floor = place.y(y.scale === "log" ? axis.ticks[0]!.value : 0);
-            const bottom = y.scale === "log" ? Math.max(floor, place.y(bar.value)) : floor;
+            const bottom = hasDots ? place.y(bar.value) : place.y(0);
             const top = place.y(bar.value);
             const middle = (from + to) / 2;
+            const { colour } = lookOf(i);
             const { low, high } = bar;
             const highest = high === undefined ? top : place.y(high);
             return [
-              element("rect", {
-                x: from,
-                y: Math.min(top, bottom),
-                width: to - from,
-                height: Math.max(1, Math.abs(bottom - top)),
-                fill: lookOf(i).colour,
-              }),
+              hasDots
+                ? element("circle", { cx: middle, cy: top, r: 5, fill: colour })
+                : element("rect", {
+                    x: from,
+                    y: Math.min(top, bottom),
+                    width: to - from,
+                    height: Math.max(1, Math.abs(bottom - top)),
+                    fill: colour,
+                  }),
               low === undefined || high === undefined ? "" : interval(middle, place.y(low), highest),
               hasNumbers
                 ? label(formatNumber(Number(bar.value.toPrecision(3))), {

@@ -67,6 +67,8 @@ export function linePlot({ title, x, y, lines, width, height, hasLegend = true }
           });
           const shown = line.points.filter(isShown);
           const dots = line.hasDots === true ? shown : [];
+          // Where lines lie on one another, the dots of those below look out.
+          const radius = 3 + 1.4 * Math.min(3, lines.length - 1 - i);
           const last = line.isBroken === true ? shown.at(-1) : undefined;
           return [
             element("path", {
@@ -78,7 +80,7 @@ export function linePlot({ title, x, y, lines, width, height, hasLegend = true }
               "stroke-dasharray": dashes,
             }),
             ...dots.map(([at, value]) =>
-              element("circle", { cx: place.x(at), cy: place.y(value), r: 3, fill: colour }),
+              element("circle", { cx: place.x(at), cy: place.y(value), r: radius, fill: colour }),
             ),
             last === undefined ? "" : cross(place.x(last[0]), place.y(last[1]), colour),
           ].join("");

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 const pages = [
   ...readdirSync("."),
-  ...["docs", "recipes", "bench"].flatMap((folder) =>
+  ...["docs", "recipes", "bench", "lab"].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
   ),
 ].filter((file) => file.endsWith(".md"));

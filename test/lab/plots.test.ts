@@ -34,6 +34,11 @@ describe("axes", () => {
     expect(places.place(1)).toBeGreaterThanOrEqual(0);
   });
 
+  test("a logarithmic axis of less than half a power has round numbers in it all the same", () => {
+    const axis = axisOf([5.1, 5.6], { label: "loss", scale: "log" });
+    expect(axis.ticks.map(({ text }) => text)).toEqual(["5.1", "5.2", "5.3", "5.4", "5.5", "5.6"]);
+  });
+
   test("data that are all alike still have an axis", () => {
     for (const scale of ["linear", "log"] as const)
       expect(Number.isFinite(axisOf([7, 7], { label: "y", scale }).place(7))).toBe(true);
@@ -102,6 +107,16 @@ describe("plots", () => {
     expect(heights).toHaveLength(3);
     expect(heights[0]! / heights[1]!).toBeCloseTo(2, 1);
     expect(heights[1]! / heights[2]!).toBeCloseTo(2, 1);
+  });
+
+  test("dots stand on an axis of their own values", () => {
+    const dots = { title: "loss", x: "what", y: { label: "nats" }, series: ["a"], hasDots: true };
+    const { body } = barPlot({
+      ...dots,
+      groups: [1.31, 1.34].map((value) => ({ name: `${value}`, bars: [{ value }] })),
+    });
+    const [lower, higher] = [...body.matchAll(/<circle [^>]*cy="([\d.]+)"/g)].map(([, y]) => Number(y));
+    expect(lower! - higher!).toBeGreaterThan(100);
   });
 
   test("a heat map has one cell a value, and none for a value that is missing", () => {
