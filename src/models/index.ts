@@ -42,6 +42,12 @@ export {
   type SelfMix,
 } from "./decoder.ts";
 export { Encoder, EncoderLayer, type EncoderTrace, type LayerParts } from "./encoder.ts";
+export {
+  EncoderDecoder,
+  type EncodedSource,
+  type ResolvedTransformerOptions,
+  type TransformerOptions,
+} from "./encoder-decoder.ts";
 export { KeyValueCache } from "./key-value-cache.ts";
 export {
   LanguageModel,
@@ -87,11 +93,5 @@ export {
 } from "./single-stack.ts";
 export { StackInput, StackParts, type StackChoices, type StackInputParts } from "./stack-parts.ts";
 export { Stack, type StackFrame } from "./stack.ts";
-export {
-  Transformer,
-  type EncodedSource,
-  type ResolvedTransformerOptions,
-  type TransformerOptions,
-  type TransformerTrace,
-} from "./transformer.ts";
+export { Transformer, type TransformerTrace } from "./transformer.ts";
 export { LanguageModelDecoder, StepPrograms, TransformerDecoder, TransformerStepper } from "./transformer-stepper.ts";

@@ -1,5 +1,5 @@
 // Models of known size by name.
-import type { TransformerOptions } from "./transformer.ts";
+import type { TransformerOptions } from "./encoder-decoder.ts";
 
 /** What a preset says of a model; everything else stays as it is by itself. */
 export type PresetSizes = Required<

@@ -68,7 +68,7 @@ export function resolveSingleStack(
     ...defaults,
     ...options,
   };
-  refuseImpossible(resolved, [stack]);
+  refuseImpossible(resolved, { stacks: [stack] });
   return resolved;
 }
 

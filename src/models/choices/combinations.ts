@@ -63,8 +63,8 @@ export const exclusions: readonly Exclusion[] = [
     key: "attention",
     stacks: ["encoder"],
     excludes: ({ attention }) => ["retention", "mamba", "causal-blocks"].includes(attention),
-    reason: "it only looks back, and an encoder reads in both directions",
-    remedy: "Take it in the decoder alone: {encoder: full, decoder: …}",
+    reason: "it only looks back, and this stack reads in both directions",
+    remedy: "Take it in a decoder that writes token after token: {encoder: full, decoder: …}",
   },
   {
     key: "positions",
@@ -106,14 +106,22 @@ export const exclusions: readonly Exclusion[] = [
   },
 ];
 
+export interface ExclusionOptions {
+  /** The stacks that there are. */
+  stacks?: readonly StackName[];
+  /** Those whose positions see what follows them: what holds for encoders holds for these. */
+  readBothWays?: readonly StackName[];
+}
+
 /** The first combination that cannot be had: at which key, and in words. */
 export function impossible(
   choices: CombinedChoices,
-  stacksOf: readonly StackName[] = bothStacks,
+  { stacks: stacksOf = bothStacks, readBothWays = ["encoder"] }: ExclusionOptions = {},
 ): { key: Exclusion["key"]; problem: string } | undefined {
   for (const stack of stacksOf) {
     const chosen = chosenIn(choices, stack);
-    const found = exclusions.find(({ stacks, excludes }) => stacks.includes(stack) && excludes(chosen));
+    const rules = readBothWays.includes(stack) ? "encoder" : "decoder";
+    const found = exclusions.find(({ stacks, excludes }) => stacks.includes(rules) && excludes(chosen));
     if (found === undefined) continue;
     const { key, reason, remedy } = found;
     const { attention, positions, norm } = chosen;
@@ -126,8 +134,8 @@ export function impossible(
 }
 
 /** Refuses a combination that cannot be had: ConfigError with the key, the reason and what to do. */
-export function refuseImpossible(choices: CombinedChoices, stacksOf?: readonly StackName[]): void {
-  const found = impossible(choices, stacksOf);
+export function refuseImpossible(choices: CombinedChoices, options?: ExclusionOptions): void {
+  const found = impossible(choices, options);
   if (found !== undefined) throw new ConfigError(`model.${found.key}`, `${found.problem}.`);
 }
 
