@@ -1,5 +1,5 @@
 // nn: modules and what they are made of: parameters, linear maps, embeddings, norms, attention, positions, feed-forward layers.
-export { activations, gelu, silu, type ActivationName } from "./activations.ts";
+export { activations, gelu, geluTanh, silu, type ActivationName } from "./activations.ts";
 export {
   adapterOptions,
   adapterParameters,
@@ -43,6 +43,7 @@ export { GatedFeedForward, type GatedFeedForwardOptions } from "./feed-forward/g
 export { normal, ones, xavierUniform, zeros, type Initializer } from "./initializers.ts";
 export { LayerDrop } from "./layer-drop.ts";
 export { Linear, type LinearAdapter, type LinearOptions } from "./linear.ts";
+export { ctc, linearCtc, type Ctc, type CtcLabels, type CtcOptions } from "./losses/ctc.ts";
 export { isRecurrent, type Mixed, type Mixer, type MixerState, type RecurrentMixer } from "./mixer.ts";
 export {
   LinearAttention,
