@@ -1,7 +1,15 @@
 // The plain and the gated feed-forward layer: formula, parameters, positions, gradients.
 import { describe, expect, test } from "vitest";
 import { elementCount, hostTensor, type HostTensor } from "../../src/base/index.ts";
-import { FeedForward, gelu, GatedFeedForward, namedParameters, silu, type Module } from "../../src/nn/index.ts";
+import {
+  FeedForward,
+  gelu,
+  geluTanh,
+  GatedFeedForward,
+  namedParameters,
+  silu,
+  type Module,
+} from "../../src/nn/index.ts";
 import { dim, input, mul, relu, sigmoid, sum, tanh, type Tensor } from "../../src/tensor/index.ts";
 import { expectClose, largestDifference } from "../close.ts";
 import { expectSlopes, leaf, noisyWeights, normals, runModule } from "./module-program.ts";
@@ -26,6 +34,11 @@ type Activation = (x: Tensor) => Tensor;
 const gates: readonly (readonly [string, Activation, (v: number) => number])[] = [
   ["SwiGLU", silu, (v) => v / (1 + Math.exp(-v))],
   // The normal distribution from the error function's series; good to 1e-12 for these arguments.
+  [
+    "a gate of GELU by tanh",
+    geluTanh,
+    (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
+  ],
   ["GeGLU", gelu, (v) => 0.5 * v * (1 + errorFunction(v / Math.SQRT2))],
   ["ReGLU", relu, (v) => Math.max(v, 0)],
   ["GLU", sigmoid, (v) => 1 / (1 + Math.exp(-v))],
@@ -97,6 +110,7 @@ describe.each(layers)("the %s layer", (_, layer) => {
 // Without kinks, and with kernels in double precision, which the runtime lacks for erf and for its fused x · sigmoid(x).
 test.each([
   ["plain", new FeedForward({ dModel, dFeedForward, activation: tanh })],
+  ["plain, GELU by tanh", new FeedForward({ dModel, dFeedForward, activation: geluTanh })],
   ["gated by a sigmoid", new GatedFeedForward({ dModel, dFeedForward, activation: sigmoid, bias: true })],
   ["gated by tanh, without offsets", new GatedFeedForward({ dModel, dFeedForward, activation: tanh })],
 ])("the stated gradients of the %s layer are its slopes", async (_, layer) => {

@@ -38,6 +38,7 @@ export type FeedForwardChoice =
 const dense: Makers<{ kind: DenseFeedForwardName }, FeedForwardSizes, FeedForwardLayer> = {
   relu: (_, sizes) => new FeedForward({ ...sizes, activation: activations.relu }),
   gelu: (_, sizes) => new FeedForward({ ...sizes, activation: activations.gelu }),
+  "gelu-tanh": (_, sizes) => new FeedForward({ ...sizes, activation: activations["gelu-tanh"] }),
   silu: (_, sizes) => new FeedForward({ ...sizes, activation: activations.silu }),
   tanh: (_, sizes) => new FeedForward({ ...sizes, activation: activations.tanh }),
   swiglu: (_, sizes) => new GatedFeedForward({ ...sizes, activation: activations.silu }),
