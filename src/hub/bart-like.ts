@@ -1,9 +1,15 @@
 // What BART and Marian share: one layout of encoder, decoder and names, from fairseq's days.
 import { ConfigError } from "../base/index.ts";
 import type { TransformerOptions } from "../models/index.ts";
-import { choiceOf, insistOn, numberOf, type HubConfig, type HubDuplicate, type HubWeight } from "./family.ts";
-
-const activationNames = { relu: "relu", gelu: "gelu", swish: "silu", silu: "silu", tanh: "tanh" } as const;
+import {
+  activationNames,
+  choiceOf,
+  insistOn,
+  numberOf,
+  type HubConfig,
+  type HubSpare,
+  type HubWeight,
+} from "./family.ts";
 
 /** The options that both families read from the same keys. */
 export function bartLikeOptions(config: HubConfig): TransformerOptions {
@@ -41,7 +47,7 @@ export function bartLikeOptions(config: HubConfig): TransformerOptions {
 const sharedTable = "model.shared.weight";
 
 /** Copies of the one embedding table, which files that were not saved by that library often hold. */
-export const bartLikeDuplicates: readonly (readonly [string, HubDuplicate])[] = [
+export const bartLikeDuplicates: readonly (readonly [string, HubSpare])[] = [
   ["model.encoder.embed_tokens.weight", { of: sharedTable }],
   ["model.decoder.embed_tokens.weight", { of: sharedTable }],
   ["lm_head.weight", { of: sharedTable }],

@@ -1,3 +1,4 @@
+import { Transformer } from "../models/index.ts";
 import { bartLikeDuplicates, bartLikeOptions, bartLikeWeight } from "./bart-like.ts";
 import { insistOn, type HubFamily } from "./family.ts";
 
@@ -7,9 +8,9 @@ const unusedPositions = 2;
 /** BART: learned positions, a norm on each stack's input. Lewis et al. 2020, "BART: Denoising Sequence-to-Sequence Pre-training". */
 export const bart: HubFamily = {
   modelType: "bart",
-  options: (config) => {
+  build: (config) => {
     insistOn(config, { normalize_embedding: true, static_position_embeddings: false });
-    return { ...bartLikeOptions(config), positions: "learned", embeddingNorm: true };
+    return new Transformer({ ...bartLikeOptions(config), positions: "learned", embeddingNorm: true });
   },
   weights: () => (ours) => {
     const input = /^(source|target)\.(positions\.table|norm\.scale|norm\.shift)$/.exec(ours);
@@ -19,5 +20,8 @@ export const bart: HubFamily = {
       return { name: `model.${stack}.embed_positions.weight`, skipRows: unusedPositions };
     return { name: `model.${stack}.layernorm_embedding.${input[2] === "norm.scale" ? "weight" : "bias"}` };
   },
-  duplicates: () => new Map(bartLikeDuplicates),
+  spares: () => {
+    const known = new Map(bartLikeDuplicates);
+    return (name) => known.get(name);
+  },
 };

@@ -1,16 +1,19 @@
 // Between a checkpoint's tensors and our weights: which tensor is which parameter, in which layout, and whether all are there.
-import { elementCount, FormatError, type HostTensor } from "../base/index.ts";
+import { ConfigError, elementCount, FormatError, type HostTensor } from "../base/index.ts";
 import { toFloat32 } from "../formats/index.ts";
-import { Transformer } from "../models/index.ts";
-import { namedParameters } from "../nn/index.ts";
+import { namedParameters, type Module } from "../nn/index.ts";
 import { familyOf } from "./families.ts";
-import type { HubConfig, HubDuplicate, HubWeight } from "./family.ts";
+import type { HubConfig, HubFamily, HubSpare, HubWeight } from "./family.ts";
+import { fromStored, intoStored, storedDims } from "./layout.ts";
 
 export type Weights = Map<string, HostTensor<"float32">>;
 
+/** A class of models, for those who know what a checkpoint holds. */
+export type ModelClass<Model extends Module> = abstract new (...parts: never[]) => Model;
+
 /** A checkpoint as our modules see it. */
-export interface HubModel {
-  readonly model: Transformer;
+export interface HubModel<Model extends Module = Module> {
+  readonly model: Model;
   /** By our parameters' names. */
   readonly weights: Weights;
   /** The config.json that the model was built from. */
@@ -38,18 +41,20 @@ const duplicateTolerance = 1e-5;
 const listed = 5;
 
 /** What a config.json stands for: the model and where each of its weights is stored. */
-export class Conversion {
-  readonly model: Transformer;
+export class Conversion<Model extends Module = Module> {
+  readonly model: Model;
   readonly config: HubConfig;
   readonly pairings: readonly Pairing[];
-  readonly #duplicates: ReadonlyMap<string, HubDuplicate>;
+  readonly #family: HubFamily;
+  readonly #spareOf: (name: string) => HubSpare | undefined;
 
-  /** Throws ConfigError for a family or an option that is not supported. */
-  constructor(config: HubConfig) {
+  /** Throws ConfigError for a family or an option that is not supported, and for a model of another class than is wanted. */
+  constructor(config: HubConfig, wanted?: ModelClass<Model>) {
     const family = familyOf(config);
     this.config = config;
-    this.model = new Transformer(family.options(config));
-    this.#duplicates = family.duplicates(config);
+    this.model = wantClass(family.build(config), config, wanted);
+    this.#family = family;
+    this.#spareOf = family.spares(config);
     const stored = family.weights(config);
     this.pairings = [...namedParameters(this.model)].map(([ours, { shape }]) => {
       const weight = stored(ours);
@@ -57,11 +62,20 @@ export class Conversion {
     });
   }
 
+  /** What lies in a file, under the names that the family gives its tensors today. */
+  named<T>(tensors: ReadonlyMap<string, T>): Map<string, T> {
+    const { todaysName = (name) => name } = this.#family;
+    return new Map([...tensors].map(([name, tensor]) => [todaysName(name), tensor]));
+  }
+
   /**
-   * Compares names and shapes before anything is read. Returns the names of duplicates that are there.
+   * Compares names and shapes before anything is read. Returns the tensors that are there besides and what they must equal.
    * Throws FormatError naming the tensors, our parameters and both shapes.
    */
-  check(tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>, place: string): string[] {
+  check(
+    tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>,
+    place: string,
+  ): Map<string, Exclude<HubSpare, { unused: true }>> {
     const missing = this.pairings.filter(({ stored }) => !tensors.has(stored.name));
     if (missing.length > 0) {
       const names = missing.map(
@@ -78,7 +92,7 @@ export class Conversion {
     }
     const used = new Set(this.pairings.map(({ stored }) => stored.name));
     const others = [...tensors.keys()].filter((name) => !used.has(name));
-    const unexpected = others.filter((name) => !this.#duplicates.has(name));
+    const unexpected = others.filter((name) => this.#spareOf(name) === undefined);
     if (unexpected.length > 0) {
       const names = unexpected.map((name) => `"${name}" [${tensors.get(name)!.dims.join(", ")}]`);
       throw new FormatError(
@@ -86,7 +100,12 @@ export class Conversion {
         `holds ${list(names, "tensor")} that a model of type ${String(this.config.model_type)} with this config.json does not have.`,
       );
     }
-    return others;
+    return new Map(
+      others.flatMap((name) => {
+        const spare = this.#spareOf(name)!;
+        return "unused" in spare ? [] : [[name, spare] as const];
+      }),
+    );
   }
 
   /** A stored tensor as our parameter, and the rows at its front that no token uses. */
@@ -96,57 +115,64 @@ export class Conversion {
     place: string,
   ): { weight: HostTensor<"float32">; unused: HostTensor<"float32"> | undefined } {
     const { data } = toFloat32(tensor, `${place}, tensor "${stored.name}"`);
-    if (stored.transpose === true) return { weight: transposed(data, tensor.dims), unused: undefined };
-    if (stored.skipRows === undefined) return { weight: { dtype: "float32", dims, data }, unused: undefined };
-    const skipped = stored.skipRows * elementCount(dims.slice(1));
-    const unused = {
-      dtype: "float32",
-      dims: [stored.skipRows, ...dims.slice(1)],
-      data: data.slice(0, skipped),
-    } as const;
-    return { weight: { dtype: "float32", dims, data: data.slice(skipped) }, unused };
+    const weight = fromStored(stored, dims, data);
+    if (stored.skipRows === undefined) return { weight, unused: undefined };
+    const unusedDims = [stored.skipRows, ...dims.slice(1)];
+    return { weight, unused: { dtype: "float32", dims: unusedDims, data: data.slice(0, elementCount(unusedDims)) } };
   }
 
-  /** Our parameter as it is stored. Rows that no token uses are zeros where none are given. */
+  /** Our parameters as they are stored, sorted by name. Rows that no token uses are zeros where none are given. */
   write(
-    { ours, stored, dims, storedDims: wanted }: Pairing,
     weights: ReadonlyMap<string, HostTensor>,
     unusedRows: ReadonlyMap<string, HostTensor>,
-  ): HostTensor<"float32"> {
-    const weight = weights.get(ours);
-    if (weight === undefined)
-      throw new FormatError(ours, "no weight of this name was given, and config.json asks for one");
-    if (
-      weight.dtype !== "float32" ||
-      weight.dims.length !== dims.length ||
-      weight.dims.some((size, axis) => size !== dims[axis])
-    ) {
-      throw new FormatError(
-        ours,
-        `is ${weight.dtype} [${weight.dims.join(", ")}], but config.json asks for float32 [${dims.join(", ")}]`,
-      );
+  ): Map<string, HostTensor<"float32">> {
+    const tensors = new Map<string, HostTensor<"float32">>();
+    for (const { ours, stored, dims, storedDims: wanted } of this.pairings) {
+      const weight = fittingWeight(weights.get(ours), ours, dims);
+      const { data } = tensors.get(stored.name) ?? { data: new Float32Array(elementCount(wanted)) };
+      const unused = unusedRows.get(ours);
+      if (stored.skipRows !== undefined && unused !== undefined) {
+        const rows = [stored.skipRows, ...dims.slice(1)];
+        if (unused.data.length !== elementCount(rows))
+          throw new FormatError(
+            ours,
+            `unused rows are [${unused.dims.join(", ")}], but [${rows.join(", ")}] are stored`,
+          );
+        data.set(unused.data as Float32Array);
+      }
+      intoStored(stored, dims, weight.data, data);
+      tensors.set(stored.name, { dtype: "float32", dims: wanted, data });
     }
-    const data = weight.data as Float32Array;
-    if (stored.transpose === true) return transposed(data, dims);
-    if (stored.skipRows === undefined) return { dtype: "float32", dims: wanted, data };
-    const whole = new Float32Array(elementCount(wanted));
-    const unused = unusedRows.get(ours);
-    const rowSize = elementCount(dims.slice(1));
-    if (unused !== undefined && unused.data.length !== stored.skipRows * rowSize) {
-      throw new FormatError(
-        ours,
-        `unused rows are [${unused.dims.join(", ")}], but [${stored.skipRows}, ${dims.slice(1).join(", ")}] are stored`,
-      );
-    }
-    if (unused !== undefined) whole.set(unused.data as Float32Array);
-    whole.set(data, stored.skipRows * rowSize);
-    return { dtype: "float32", dims: wanted, data: whole };
+    return new Map([...tensors].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
+}
 
-  /** What a duplicate must equal: another tensor's name, or values. */
-  duplicate(name: string): HubDuplicate {
-    return this.#duplicates.get(name)!;
-  }
+function wantClass<Model extends Module>(
+  model: Module,
+  { model_type: type, architectures }: HubConfig,
+  wanted: ModelClass<Model> | undefined,
+): Model {
+  // Without a class to be of, what is wanted is a Module.
+  if (wanted === undefined || model instanceof wanted) return model as Model;
+  throw new ConfigError(
+    "config.json",
+    `describes a ${model.constructor.name} (model_type ${JSON.stringify(type)}, architectures ${JSON.stringify(architectures)}), ` +
+      `but a ${wanted.name} is wanted.`,
+  );
+}
+
+function fittingWeight(weight: HostTensor | undefined, ours: string, dims: readonly number[]): HostTensor<"float32"> {
+  if (weight === undefined)
+    throw new FormatError(ours, "no weight of this name was given, and config.json asks for one");
+  const isFitting =
+    weight.dtype === "float32" &&
+    weight.dims.length === dims.length &&
+    weight.dims.every((size, axis) => size === dims[axis]);
+  if (isFitting) return weight as HostTensor<"float32">;
+  throw new FormatError(
+    ours,
+    `is ${weight.dtype} [${weight.dims.join(", ")}], but config.json asks for float32 [${dims.join(", ")}]`,
+  );
 }
 
 /** Refuses a tensor that is taken for a copy and is none: an untied model would silently become a tied one. */
@@ -164,31 +190,26 @@ export function checkDuplicate(name: string, tensor: HostTensor, original: HostT
 }
 
 /**
- * A model and its weights from a parsed config.json and the tensors of its checkpoint, all in memory.
+ * A model and its weights from a parsed config.json and the tensors of its checkpoint, all in memory. `as` says which class is
+ * wanted, where that is known.
  * Throws ConfigError for a configuration that is not supported and FormatError for tensors that do not fit it.
  *
  * @example
- * const { model, weights } = fromHub(JSON.parse(configText), decodeSafetensors(bytes).tensors);
+ * const { model, weights } = fromHub(JSON.parse(configText), decodeSafetensors(bytes).tensors, { as: LanguageModel });
  */
-export function fromHub(
+export function fromHub<Model extends Module = Module>(
   config: HubConfig,
   tensors: ReadonlyMap<string, HostTensor>,
-  { place = "checkpoint" }: { place?: string } = {},
-): HubModel {
-  const conversion = new Conversion(config);
-  for (const name of conversion.check(tensors, place)) {
-    const duplicate = conversion.duplicate(name);
-    checkDuplicate(
-      name,
-      tensors.get(name)!,
-      "of" in duplicate ? tensors.get(duplicate.of)! : duplicate.values(),
-      place,
-    );
-  }
+  { place = "checkpoint", as }: { place?: string; as?: ModelClass<Model> } = {},
+): HubModel<Model> {
+  const conversion = new Conversion(config, as);
+  const named = conversion.named(tensors);
+  for (const [name, spare] of conversion.check(named, place))
+    checkDuplicate(name, named.get(name)!, "of" in spare ? named.get(spare.of)! : spare.values(), place);
   const weights: Weights = new Map();
   const unusedRows: Weights = new Map();
   for (const pairing of conversion.pairings) {
-    const { weight, unused } = conversion.read(pairing, tensors.get(pairing.stored.name)!, place);
+    const { weight, unused } = conversion.read(pairing, named.get(pairing.stored.name)!, place);
     weights.set(pairing.ours, weight);
     if (unused !== undefined) unusedRows.set(pairing.ours, unused);
   }
@@ -215,25 +236,7 @@ export function toHub({
   const stray = [...weights.keys()].filter((name) => !known.has(name));
   if (stray.length > 0)
     throw new FormatError(stray[0]!, "the model that config.json describes has no weight of this name");
-  const tensors = conversion.pairings.map(
-    (pairing) => [pairing.stored.name, conversion.write(pairing, weights, unusedRows)] as const,
-  );
-  return new Map(tensors.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function storedDims({ transpose, skipRows = 0, squeeze }: HubWeight, shape: readonly number[]): readonly number[] {
-  if (transpose === true) return shape.toReversed();
-  if (squeeze === true) return [1, ...shape];
-  return skipRows === 0 ? shape : [shape[0]! + skipRows, ...shape.slice(1)];
-}
-
-/** [rows, columns] → [columns, rows] */
-function transposed(data: Float32Array, [rows, columns]: readonly number[]): HostTensor<"float32"> {
-  const result = new Float32Array(data.length);
-  for (let row = 0; row < rows!; row++) {
-    for (let column = 0; column < columns!; column++) result[column * rows! + row] = data[row * columns! + column]!;
-  }
-  return { dtype: "float32", dims: [columns!, rows!], data: result };
+  return conversion.write(weights, unusedRows);
 }
 
 function list(names: readonly string[], thing: string): string {

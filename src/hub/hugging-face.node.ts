@@ -3,12 +3,13 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, type HostTensor } from "../base/index.ts";
 import { openSafetensors, writeAside, writeSafetensors, type SafetensorsFile } from "../formats/index.node.ts";
-import { checkDuplicate, Conversion, toHub, type HubModel, type Weights } from "./conversion.ts";
+import type { Module } from "../nn/index.ts";
+import { checkDuplicate, Conversion, toHub, type HubModel, type ModelClass, type Weights } from "./conversion.ts";
 import type { HubConfig } from "./family.ts";
 import { generationKeys } from "./generation-keys.ts";
 
 /** A folder's contents; `generationConfig` is what `generate` of decode/ takes. */
-export interface HuggingFaceModel extends HubModel {
+export interface HuggingFaceModel<Model extends Module = Module> extends HubModel<Model> {
   readonly generationConfig: HubConfig;
 }
 
@@ -18,49 +19,60 @@ const weightsFile = "model.safetensors";
 const indexFile = "model.safetensors.index.json";
 
 /**
- * Reads a folder, whatever 16- or 32-bit floats it stores, into float32. Names and shapes are compared before weights are read.
+ * Reads a folder, whatever 16- or 32-bit floats it stores, into float32. The model is of the class that config.json stands for:
+ * `as` says which one is wanted. Names and shapes are compared before weights are read.
  * A folder without generation_config.json has those settings in its config.json.
- * Throws ConfigError for a model that is not supported and FormatError, naming the tensor, for weights that do not fit.
+ * Throws ConfigError for a model that is not supported or of another class, and FormatError, naming the tensor, for weights that
+ * do not fit.
  *
  * @example
- * const { model, weights, generationConfig } = await loadHuggingFace("opus-mt-en-de");
+ * const { model, weights, generationConfig } = await loadHuggingFace("opus-mt-en-de", { as: Transformer });
  * const decoder = new TransformerDecoder(model, weights);
  */
-export async function loadHuggingFace(folder: string): Promise<HuggingFaceModel> {
+export async function loadHuggingFace<Model extends Module = Module>(
+  folder: string,
+  { as }: { as?: ModelClass<Model> } = {},
+): Promise<HuggingFaceModel<Model>> {
   const config = await readObject(join(folder, configFile));
-  const conversion = new Conversion(config);
+  const conversion = new Conversion(config, as);
   const names = await readdir(folder);
   const generationConfig = names.includes(generationFile)
     ? await readObject(join(folder, generationFile))
     : Object.fromEntries(Object.entries(config).filter(([key]) => generationKeys.has(key)));
   await using files = await openWeights(folder, names);
+  const tensors = conversion.named(files.tensors);
+  const read = (name: string): Promise<HostTensor> => tensors.get(name)!.read();
 
-  const duplicates = conversion.check(files.tensors, folder);
+  const duplicates = conversion.check(tensors, folder);
   const weights: Weights = new Map();
   const unusedRows: Weights = new Map();
   for (const pairing of conversion.pairings) {
-    const { weight, unused } = conversion.read(pairing, await files.read(pairing.stored.name), folder);
+    const { weight, unused } = conversion.read(pairing, await read(pairing.stored.name), folder);
     weights.set(pairing.ours, weight);
     if (unused !== undefined) unusedRows.set(pairing.ours, unused);
   }
-  for (const name of duplicates) {
-    const duplicate = conversion.duplicate(name);
-    const original = "of" in duplicate ? await files.read(duplicate.of) : duplicate.values();
-    checkDuplicate(name, await files.read(name), original, folder);
-  }
+  for (const [name, spare] of duplicates)
+    checkDuplicate(name, await read(name), "of" in spare ? await read(spare.of) : spare.values(), folder);
   return { model: conversion.model, weights, config, generationConfig, unusedRows };
 }
 
 /** The tensors of one or of several files. */
 interface WeightFiles extends AsyncDisposable {
-  readonly tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>;
-  read(name: string): Promise<HostTensor>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+interface StoredTensor {
+  readonly dims: readonly number[];
+  readonly read: () => Promise<HostTensor>;
 }
 
 async function openWeights(folder: string, names: readonly string[]): Promise<WeightFiles> {
   if (names.includes(weightsFile)) {
     const file = await openSafetensors(join(folder, weightsFile));
-    return { tensors: file.header.tensors, read: (name) => file.read(name), [Symbol.asyncDispose]: () => file.close() };
+    const tensors = [...file.header.tensors].map(
+      ([name, { dims }]) => [name, { dims, read: () => file.read(name) }] as const,
+    );
+    return { tensors: new Map(tensors), [Symbol.asyncDispose]: () => file.close() };
   }
   if (names.includes(indexFile)) return openShards(folder);
   const others = names.filter((name) => /\.(bin|h5|msgpack|ot)$/.test(name));
@@ -79,22 +91,23 @@ async function openShards(folder: string): Promise<WeightFiles> {
     for (const file of open.values()) await file.close();
   };
   try {
-    const tensors = new Map<string, { readonly dims: readonly number[] }>();
+    const tensors = new Map<string, StoredTensor>();
     for (const [name, file] of fileOf) {
       // A path would let an index read files outside its folder.
       if (typeof file !== "string" || /[/\\]/.test(file))
         throw new FormatError(place, `tensor "${name}" must name a file in this folder (got ${JSON.stringify(file)})`);
       if (!open.has(file)) open.set(file, await openSafetensors(join(folder, file)));
-      const entry = open.get(file)!.header.tensors.get(name);
+      const shard = open.get(file)!;
+      const entry = shard.header.tensors.get(name);
       if (entry === undefined)
         throw new FormatError(place, `says that tensor "${name}" is in ${file}, which does not hold it`);
-      tensors.set(name, entry);
+      tensors.set(name, { dims: entry.dims, read: () => shard.read(name) });
     }
     for (const [file, { header }] of open) {
       const stray = [...header.tensors.keys()].find((name) => fileOf.get(name) !== file);
       if (stray !== undefined) throw new FormatError(place, `does not list tensor "${stray}", which is in ${file}`);
     }
-    return { tensors, read: (name) => open.get(fileOf.get(name)!)!.read(name), [Symbol.asyncDispose]: close };
+    return { tensors, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;

@@ -7,6 +7,7 @@ export {
   type Adapter,
   type HubConfig,
   type HubModel,
+  type ModelClass,
 } from "./index.ts";
 export { loadAdapter, readAdapter, saveAdapter } from "./adapter-files.node.ts";
 export {

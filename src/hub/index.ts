@@ -1,5 +1,5 @@
 // hub: checkpoints in Hugging Face's layout, in and out, one family a file.
 export { fitAdapter, type Adapter } from "./adapter-format.ts";
-export { fromHub, toHub, type HubModel } from "./conversion.ts";
+export { fromHub, toHub, type HubModel, type ModelClass } from "./conversion.ts";
 export { supportedModelTypes } from "./families.ts";
 export { type HubConfig } from "./family.ts";

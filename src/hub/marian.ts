@@ -1,8 +1,8 @@
 import type { HostTensor } from "../base/index.ts";
-import type { TransformerOptions } from "../models/index.ts";
+import { Transformer, type TransformerOptions } from "../models/index.ts";
 import { sinusoidalTable } from "../nn/index.ts";
 import { bartLikeDuplicates, bartLikeOptions, bartLikeWeight } from "./bart-like.ts";
-import { insistOn, numberOf, type HubConfig, type HubFamily } from "./family.ts";
+import { insistOn, numberOf, type HubConfig, type HubFamily, type HubSpare } from "./family.ts";
 
 /**
  * Marian: the OPUS-MT translators. Sinusoidal positions, which need not be in the file; decoding starts from the padding token.
@@ -10,7 +10,7 @@ import { insistOn, numberOf, type HubConfig, type HubFamily } from "./family.ts"
  */
 export const marian: HubFamily = {
   modelType: "marian",
-  options: (config) => {
+  build: (config) => {
     insistOn(config, {
       normalize_embedding: false,
       static_position_embeddings: true,
@@ -20,20 +20,22 @@ export const marian: HubFamily = {
       ...bartLikeOptions(config),
       positions: { kind: "sinusoidal", layout: "halves" },
     };
-    if (isShared(config)) return options;
+    if (isShared(config)) return new Transformer(options);
     const vocabularySize = { source: numberOf(config, "vocab_size"), target: numberOf(config, "decoder_vocab_size") };
-    return { ...options, vocabularySize, tying: "two-way" };
+    return new Transformer({ ...options, vocabularySize, tying: "two-way" });
   },
   weights: (config) => (ours) => {
     const own = isShared(config) ? undefined : ownTables[ours];
     return own === undefined ? bartLikeWeight(ours) : { name: own };
   },
-  duplicates: (config) =>
-    new Map([
+  spares: (config) => {
+    const known = new Map<string, HubSpare>([
       ...(isShared(config) ? bartLikeDuplicates : [["lm_head.weight", { of: targetTable }] as const]),
       ["model.encoder.embed_positions.weight", { values: () => positions(config) }],
       ["model.decoder.embed_positions.weight", { values: () => positions(config) }],
-    ]),
+    ]);
+    return (name) => known.get(name);
+  },
 };
 
 const targetTable = "model.decoder.embed_tokens.weight";

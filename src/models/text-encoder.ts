@@ -38,6 +38,8 @@ import { tokenLoss, type LossProgram } from "./token-loss.ts";
 export interface TextEncoderOptions extends SingleStackOptions {
   /** Texts that one input may hold, told apart by one more vector a token; 2 for sentence pairs, 0 for none. */
   segments?: number;
+  /** Whether looking up the padding teaches its vector. */
+  learnsPadding?: boolean;
 }
 
 export type ResolvedTextEncoderOptions = Required<TextEncoderOptions>;
@@ -61,15 +63,19 @@ export class TextEncoder extends Module {
 
   constructor(options: TextEncoderOptions) {
     super();
-    const { segments = 2, vocabularySize, dModel } = options;
+    const { segments = 2, learnsPadding = true, vocabularySize, dModel } = options;
     const resolved = resolveSingleStack(options, "encoder", {
       embeddingNorm: options.normPlacement !== "pre",
       maxPositions: 512,
     });
-    this.options = { ...resolved, segments };
+    this.options = { ...resolved, segments, learnsPadding };
     const parts = singleStackParts(resolved, "encoder");
-    const table = (size: number): Embedding => new Embedding({ vocabularySize: size, dModel, scale: 1 });
-    this.input = parts.input(table(vocabularySize), segments > 0 ? table(segments) : undefined);
+    const table = (size: number, untaught: { untaught?: number } = {}): Embedding =>
+      new Embedding({ vocabularySize: size, dModel, scale: 1, ...untaught });
+    this.input = parts.input(
+      table(vocabularySize, learnsPadding ? {} : { untaught: resolved.pad }),
+      segments > 0 ? table(segments) : undefined,
+    );
     this.encoder = new Encoder(parts, () => new EncoderLayer(parts));
   }
 

@@ -1,17 +1,15 @@
 // The whole chain against the reference implementation: loading, forward pass, loss, gradients, AdamW, search.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { allocate, hostTensor, type HostTensor } from "../../src/base/index.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { hostTensor, type HostTensor } from "../../src/base/index.ts";
 import { generate } from "../../src/decode/index.ts";
-import { compile, type Executable } from "../../src/engine/index.ts";
+import { compile } from "../../src/engine/index.ts";
 import { fromHub, loadHuggingFace, toHub, type HuggingFaceModel } from "../../src/hub/index.node.ts";
-import { teacherForcing, TransformerDecoder, type Transformer } from "../../src/models/index.ts";
+import { teacherForcing, Transformer, TransformerDecoder } from "../../src/models/index.ts";
 import { namedParameters, parameterInputs } from "../../src/nn/index.ts";
 import { dim, input, withoutDropout, type Program, type Tensor } from "../../src/tensor/index.ts";
-import { adamW, ParameterStore, trainingProgram, TrainingStep } from "../../src/train/index.ts";
 import { expectClose } from "../close.ts";
-import { idTensor, readReference, referenceFolders, type Reference } from "./reference.ts";
-
-const session = { threads: 1 };
+import { expectGradients, expectTrace, session } from "./reference-training.ts";
+import { idTensor, readReference, type Reference, referenceFolders, skipped } from "./reference.ts";
 
 /** Everything the reference lists, under its names. */
 function tracedProgram(model: Transformer): Program {
@@ -44,146 +42,90 @@ function targetRows({ inputs }: Reference, pad: number): number[][] {
 }
 
 for (const [name, folder] of Object.entries(referenceFolders)) {
-  describe.skipIf(folder === undefined)(
-    `${name}, against the reference implementation${folder === undefined ? " [skipped: set HEDDLE_SHARED]" : ""}`,
-    () => {
-      let reference: Reference;
-      let loaded: HuggingFaceModel;
+  describe.skipIf(folder === undefined)(`${name}, against the reference implementation${skipped(folder)}`, () => {
+    let reference: Reference;
+    let loaded: HuggingFaceModel<Transformer>;
 
-      beforeAll(async () => {
-        reference = await readReference(folder!);
-        loaded = await loadHuggingFace(folder!);
+    beforeAll(async () => {
+      reference = await readReference(folder!);
+      loaded = await loadHuggingFace(folder!, { as: Transformer });
+    });
+
+    test("logits, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {
+      const run = await compile(tracedProgram(loaded.model), session);
+      const { input_ids, attention_mask, decoder_input_ids } = reference.inputs;
+      const results = await run.run({
+        ...Object.fromEntries(loaded.weights),
+        sourceIds: idTensor(input_ids),
+        targetIds: idTensor(decoder_input_ids),
       });
+      const mask = attention_mask.flat();
+      const expected = [...reference.tensors].filter(([tensor]) => tensor.startsWith("out.") && tensor !== "out.loss");
+      expect(Object.keys(results).toSorted()).toEqual(expected.map(([tensor]) => tensor).toSorted());
+      for (const [tensor, { dims, data }] of expected) {
+        const got = results[tensor]!;
+        expect(got.dims, tensor).toEqual(dims);
+        const sourceTime = input_ids[0]!.length;
+        // Rows of an encoder's tensor: [batch, time, …] for states, [batch, heads, query, key] for attention.
+        const rowOf = (i: number): number => {
+          const row = Math.floor(i / dims.at(-1)!);
+          const time = row % dims.at(-2)!;
+          const batch = Math.floor(i / (data.length / dims[0]!));
+          return batch * sourceTime + time;
+        };
+        const where = tensor.startsWith("out.encoder_") ? (i: number) => mask[rowOf(i)] === 1 : () => true;
+        expectClose(got.data as Float32Array, data as Float32Array, { within: 1e-4, what: tensor, where });
+      }
+      await run.dispose();
+    });
 
-      test("logits, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {
-        const run = await compile(tracedProgram(loaded.model), session);
-        const { input_ids, attention_mask, decoder_input_ids } = reference.inputs;
-        const results = await run.run({
-          ...Object.fromEntries(loaded.weights),
-          sourceIds: idTensor(input_ids),
-          targetIds: idTensor(decoder_input_ids),
-        });
-        const mask = attention_mask.flat();
-        const expected = [...reference.tensors].filter(
-          ([tensor]) => tensor.startsWith("out.") && tensor !== "out.loss",
-        );
-        expect(Object.keys(results).toSorted()).toEqual(expected.map(([tensor]) => tensor).toSorted());
-        for (const [tensor, { dims, data }] of expected) {
-          const got = results[tensor]!;
-          expect(got.dims, tensor).toEqual(dims);
-          const sourceTime = input_ids[0]!.length;
-          // Rows of an encoder's tensor: [batch, time, …] for states, [batch, heads, query, key] for attention.
-          const rowOf = (i: number): number => {
-            const row = Math.floor(i / dims.at(-1)!);
-            const time = row % dims.at(-2)!;
-            const batch = Math.floor(i / (data.length / dims[0]!));
-            return batch * sourceTime + time;
-          };
-          const where = tensor.startsWith("out.encoder_") ? (i: number) => mask[rowOf(i)] === 1 : () => true;
-          expectClose(got.data as Float32Array, data as Float32Array, { within: 1e-4, what: tensor, where });
-        }
-        await run.dispose();
-      });
+    describe("training", () => {
+      const compared = () => {
+        const labels = reference.inputs.labels.flat().filter((id) => id !== -100).length;
+        const feeds = {
+          sourceIds: idTensor(reference.inputs.input_ids),
+          targetIds: idTensor(targetRows(reference, loaded.model.options.pad)),
+          tokenWeight: hostTensor("float32", [], [1 / labels]),
+        };
+        const loss = (model: Transformer) => teacherForcing(model);
+        return { reference, loaded, loss, feeds, untrained: ["final_logits_bias"] };
+      };
 
-      describe("training", () => {
-        let run: Executable;
-        let feeds: Record<string, HostTensor>;
-        beforeAll(async () => {
-          const parameters = namedParameters(loaded.model);
-          run = await compile(withoutDropout(trainingProgram(parameters, teacherForcing(loaded.model))), session);
-          const labels = reference.inputs.labels.flat().filter((id) => id !== -100).length;
-          feeds = {
-            sourceIds: idTensor(reference.inputs.input_ids),
-            targetIds: idTensor(targetRows(reference, loaded.model.options.pad)),
-            tokenWeight: hostTensor("float32", [], [1 / labels]),
-          };
-        });
-        afterAll(() => run.dispose());
+      test("the loss and the first gradient of every parameter agree", () => expectGradients(compared()));
 
-        test("the loss and the first gradient of every parameter agree", async () => {
-          const results = await run.run({ ...Object.fromEntries(loaded.weights), ...feeds });
-          expectClose(results.loss!.data as Float32Array, [reference.loss], { within: 1e-4, what: "loss" });
-          // Gradients lie like their weights, so they are written out under the reference's names as weights are.
-          const ours = [...loaded.weights].map(([parameter, { dims, data }]): [string, HostTensor] => {
-            const gradient = results[`gradient.${parameter}`];
-            return [parameter, gradient ?? { dtype: "float32", dims, data: allocate("float32", data.length) }];
-          });
-          const gradients = toHub({ config: loaded.config, weights: new Map(ours) });
-          const untrained = [...gradients.keys()].filter((tensor) => reference.train.grads_step0[tensor] === undefined);
-          expect(untrained).toEqual(["final_logits_bias"]);
-          for (const [tensor, { l2, sum }] of Object.entries(reference.train.grads_step0)) {
-            const values = gradients.get(tensor)!.data;
-            const got = {
-              l2: Math.sqrt(values.reduce((total, x) => total + x * x, 0)),
-              sum: values.reduce((total, x) => total + x, 0),
-            };
-            for (const figure of ["l2", "sum"] as const) {
-              const expected = { l2, sum }[figure];
-              const tolerance = Math.max(1e-5, 1e-3 * Math.abs(expected));
-              expectClose([got[figure]], [expected], {
-                within: tolerance,
-                what: `${figure} of the gradient of ${tensor}`,
-              });
-            }
-          }
-          const whole = [...reference.tensors].filter(([tensor]) => tensor.startsWith("grad."));
-          expect(whole.length).toBeGreaterThan(3);
-          for (const [tensor, { data }] of whole) {
-            const got = gradients.get(tensor.slice("grad.".length))!.data;
-            expectClose(got, data as Float32Array, { within: 1e-5, relative: 1e-3, what: tensor });
-          }
-        });
+      test("five AdamW steps pass through the reference's six losses", () =>
+        expectTrace(compared(), { rates: ["dropout", "attention_dropout", "activation_dropout"], as: Transformer }));
+    });
 
-        test("five AdamW steps pass through the reference's six losses", async () => {
-          const rates = { dropout: 0, attention_dropout: 0, activation_dropout: 0 };
-          const { model, weights } = fromHub({ ...loaded.config, ...rates }, toHub(loaded));
-          const { lr, betas, eps, weight_decay: weightDecay } = reference.train.optimizer;
-          const parameters = namedParameters(model);
-          const optimizer = adamW({ betas, epsilon: eps, weightDecay });
-          const store = new ParameterStore(parameters, { slots: optimizer.slots });
-          store.load(weights);
-          const loss = teacherForcing(model);
-          const training = await TrainingStep.create({ parameters, loss, memory: store, seed: 0, session });
-          const losses: number[] = [];
-          for (let step = 1; step <= reference.train.losses.length; step++) {
-            losses.push((await training.run(feeds, { step })).loss);
-            optimizer.update(store, { step, learningRate: lr });
-          }
-          await training.dispose();
-          expectClose(losses, reference.train.losses, { within: 1e-3, what: "losses" });
-        });
-      });
-
-      test("every generation agrees token for token, and scores within 1e-3", async () => {
-        const decoder = new TransformerDecoder(loaded.model, loaded.weights, session);
-        const sources = reference.generation_inputs.input_ids;
-        const [start, end, pad] = ["decoder_start_token_id", "eos_token_id", "pad_token_id"].map(
-          (key) => loaded.generationConfig[key] as number,
-        );
-        expect(reference.generation.length).toBeGreaterThan(3);
-        for (const { kwargs, sequences, sequences_scores: scores } of reference.generation) {
-          const stepper = await decoder.start(idTensor(sources));
-          const found = (await generate(stepper, { ...loaded.generationConfig, ...kwargs }, { sources })).flat();
-          const rows = found.map(({ tokens, finished }) => [start!, ...tokens, ...(finished ? [end!] : [])]);
-          const longest = Math.max(...rows.map((row) => row.length));
-          const padded = rows.map((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad!)]);
-          expect(padded, JSON.stringify(kwargs)).toEqual(sequences);
-          if (scores !== undefined)
-            expectClose(
-              found.map(({ score }) => score),
-              scores,
-              { within: 1e-3, what: `scores with ${JSON.stringify(kwargs)}` },
-            );
-        }
-        await decoder.dispose();
-      });
-    },
-  );
+    test("every generation agrees token for token, and scores within 1e-3", async () => {
+      const decoder = new TransformerDecoder(loaded.model, loaded.weights, session);
+      const sources = reference.generation_inputs.input_ids;
+      const [start, end, pad] = ["decoder_start_token_id", "eos_token_id", "pad_token_id"].map(
+        (key) => loaded.generationConfig[key] as number,
+      );
+      expect(reference.generation.length).toBeGreaterThan(3);
+      for (const { kwargs, sequences, sequences_scores: scores } of reference.generation) {
+        const stepper = await decoder.start(idTensor(sources));
+        const found = (await generate(stepper, { ...loaded.generationConfig, ...kwargs }, { sources })).flat();
+        const rows = found.map(({ tokens, finished }) => [start!, ...tokens, ...(finished ? [end!] : [])]);
+        const longest = Math.max(...rows.map((row) => row.length));
+        const padded = rows.map((row) => [...row, ...Array.from({ length: longest - row.length }, () => pad!)]);
+        expect(padded, JSON.stringify(kwargs)).toEqual(sequences);
+        if (scores !== undefined)
+          expectClose(
+            found.map(({ score }) => score),
+            scores,
+            { within: 1e-3, what: `scores with ${JSON.stringify(kwargs)}` },
+          );
+      }
+      await decoder.dispose();
+    });
+  });
 }
 
 test("Marian with a vocabulary a language: the reference's logits, its target vocabulary turned around and made longer", async () => {
   const reference = await readReference(referenceFolders.marian!);
-  const loaded = await loadHuggingFace(referenceFolders.marian!);
+  const loaded = await loadHuggingFace(referenceFolders.marian!, { as: Transformer });
   const tensors = new Map<string, HostTensor>(toHub(loaded));
   const shared = tensors.get("model.shared.weight")!;
   const [size, width] = shared.dims as readonly [number, number];
@@ -199,7 +141,7 @@ test("Marian with a vocabulary a language: the reference's logits, its target vo
   tensors.set("model.decoder.embed_tokens.weight", hostTensor("float32", [longer, width], turned(shared, width)));
   tensors.set("final_logits_bias", hostTensor("float32", [1, longer], turned(tensors.get("final_logits_bias")!, 1)));
   const config = { ...loaded.config, share_encoder_decoder_embeddings: false, decoder_vocab_size: longer };
-  const { model, weights } = fromHub(config, tensors);
+  const { model, weights } = fromHub(config, tensors, { as: Transformer });
   await using run = await compile(tracedProgram(model), session);
   const { input_ids, decoder_input_ids } = reference.inputs;
   const results = await run.run({

@@ -9,15 +9,20 @@ import { shared, sharedFile } from "../shared.ts";
 export interface Reference {
   readonly folder: string;
   readonly tensors: ReadonlyMap<string, HostTensor>;
-  readonly inputs: Record<"input_ids" | "attention_mask" | "labels" | "decoder_input_ids", number[][]>;
+  readonly inputs: Record<
+    "input_ids" | "attention_mask" | "labels" | "decoder_input_ids" | "token_type_ids",
+    number[][]
+  > &
+    Record<"start_positions" | "end_positions", number[]>;
   readonly loss: number;
-  readonly generation_inputs: { readonly input_ids: number[][] };
+  readonly generation_inputs: { readonly input_ids: number[][]; readonly attention_mask: number[][] };
   readonly generation: readonly {
     readonly kwargs: Record<string, unknown>;
     readonly sequences: number[][];
     readonly sequences_scores?: number[];
   }[];
-  readonly train: {
+  /** Absent where only the forward pass was taken. */
+  readonly train?: {
     readonly optimizer: {
       readonly lr: number;
       readonly betas: [number, number];
@@ -29,12 +34,39 @@ export interface Reference {
   };
 }
 
-/** Folders by name; undefined where the folder is not in the repository and HEDDLE_SHARED is not set. */
+const here = (name: string): string => fileURLToPath(new URL(`../fixtures/hf/${name}`, import.meta.url));
+const elsewhere = (name: string): string | undefined =>
+  shared === undefined ? undefined : sharedFile("fixtures", "hf", name);
+
+/** Encoder-decoders by name; undefined where the folder is not in the repository and HEDDLE_SHARED is not set. */
 export const referenceFolders: Readonly<Record<string, string | undefined>> = {
-  marian: fileURLToPath(new URL("../fixtures/hf/marian", import.meta.url)),
-  bart: fileURLToPath(new URL("../fixtures/hf/bart", import.meta.url)),
-  bart_sharded: shared === undefined ? undefined : sharedFile("fixtures", "hf", "bart_sharded"),
+  marian: here("marian"),
+  bart: here("bart"),
+  bart_sharded: elsewhere("bart_sharded"),
 };
+
+/** Encoders with a head, likewise. */
+export const encoderFolders: Readonly<Record<string, string | undefined>> = {
+  bert_mlm: here("bert_mlm"),
+  bert_multilabel: elsewhere("bert_multilabel"),
+  bert_token: elsewhere("bert_token"),
+  bert_qa: elsewhere("bert_qa"),
+};
+
+/** Decoders alone, likewise. */
+export const decoderFolders: Readonly<Record<string, string | undefined>> = {
+  gpt2: here("gpt2"),
+  llama: here("llama"),
+  llama_bf16: elsewhere("llama_bf16"),
+  llama_ntk: elsewhere("llama_ntk"),
+  mistral: elsewhere("mistral"),
+  mixtral: elsewhere("mixtral"),
+  bloom: elsewhere("bloom"),
+};
+
+/** What the name of a group of tests ends in where its folder is missing. */
+export const skipped = (folder: string | undefined): string =>
+  folder === undefined ? " [skipped: set HEDDLE_SHARED]" : "";
 
 export async function readReference(folder: string): Promise<Reference> {
   const { tensors } = decodeSafetensors(new Uint8Array(await readFile(join(folder, "expected.safetensors"))));
