@@ -1,6 +1,5 @@
 // Many feed-forward layers of which each token goes through one: more parameters at the same work a token.
 import type { FeedForwardChoice } from "heddle/models";
-import { namedParameters } from "heddle/nn";
 import { judge, type Lab } from "./lab.ts";
 import { barPlot } from "./plots/bar-plot.ts";
 import { sideBySide } from "./plots/drawing.ts";
@@ -8,7 +7,7 @@ import { linePlot } from "./plots/line-plot.ts";
 import { labelLoss, smallModel } from "./small-model.ts";
 import { labelsOf } from "./tasks.ts";
 import { CharacterText } from "./text.ts";
-import { meanLoss, teach } from "./training.ts";
+import { meanLoss, parameterCount, teach } from "./training.ts";
 
 const variants: readonly { readonly name: string; readonly feedForward: FeedForwardChoice }[] = [
   { name: "one layer for all", feedForward: "relu" },
@@ -52,10 +51,7 @@ export const experts: Lab = {
         name,
         curve,
         secondsPerStep,
-        parameters: [...namedParameters(model).values()].reduce(
-          (total, { shape }) => total + shape.reduce((a, b) => a * b, 1),
-          0,
-        ),
+        parameters: parameterCount(model),
         load: figures["experts.load"],
         dropped: figures["experts.dropped"],
         kept: await meanLoss({ model, loss, weights, labels: labelsOf }, judgement),

@@ -1,5 +1,4 @@
 // Gated feed-forward layers against plain ones of the same number of parameters.
-import { namedParameters } from "heddle/nn";
 import type { FeedForwardChoice } from "heddle/models";
 import { judge, type Lab } from "./lab.ts";
 import { barPlot } from "./plots/bar-plot.ts";
@@ -7,7 +6,7 @@ import { labelLoss, smallModel } from "./small-model.ts";
 import { intervalOf } from "./statistics.ts";
 import { labelsOf } from "./tasks.ts";
 import { CharacterText } from "./text.ts";
-import { meanLoss, teach } from "./training.ts";
+import { meanLoss, parameterCount, teach } from "./training.ts";
 
 const variants = [
   { name: "ReLU", choice: "relu", isGated: false },
@@ -52,10 +51,7 @@ export const feedForwardVariants: Lab = {
         const judgement = source.judgement({ time: 64, characters: isQuick ? 256 : 32_768 });
         losses.push(await meanLoss({ model, loss, weights, labels: labelsOf }, judgement));
       }
-      const parameters = [...namedParameters(model).values()].reduce(
-        (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-        0,
-      );
+      const parameters = parameterCount(model);
       results.push({ name, isGated, parameters, losses, ...intervalOf(losses) });
     }
     const [relu] = results;

@@ -1,12 +1,12 @@
 // How far back something can be looked up: by attention at once, through windows a layer at a time, or not at all.
 import type { OutputLayer } from "heddle/models";
-import { Embedding, Lstm, Module, namedParameters, PassReports } from "heddle/nn";
+import { Embedding, Lstm, Module, PassReports } from "heddle/nn";
 import type { Tensor } from "heddle/tensor";
 import { judge, type Lab } from "./lab.ts";
 import { linePlot } from "./plots/line-plot.ts";
 import { labelLoss, smallModel, type Reader } from "./small-model.ts";
 import { batchesOf, labelsOf, recall, recallVocabulary } from "./tasks.ts";
-import { examine, teach } from "./training.ts";
+import { examine, parameterCount, teach } from "./training.ts";
 
 const window = 16;
 const layers = 2;
@@ -85,10 +85,7 @@ export const longRangeRecall: Lab = {
         ]);
         accuracies.push(correct! / questions);
       }
-      const parameters = [...namedParameters(model).values()].reduce(
-        (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-        0,
-      );
+      const parameters = parameterCount(model);
       results.push({ name, parameters, accuracies });
     }
     const at = (name: string, distance: number): number =>

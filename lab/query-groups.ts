@@ -43,11 +43,8 @@ export const queryGroups: Lab = {
       const { weights, kept } = await learn(name, model, pairs, { ...context, steps });
       taughtWhole ??= weights;
       // The multi-head checkpoint pooled, as it is and after a tenth of the updates more.
-      const pooled = poolKeyValueHeads(taughtWhole, {
-        heads,
-        keyValueHeads,
-        includes: (path) => path.endsWith("Attention"),
-      }) as Map<string, ReturnType<Weights["get"]> & object>;
+      const includes = (path: string): boolean => path.endsWith("Attention");
+      const pooled = poolKeyValueHeads(taughtWhole, { heads, keyValueHeads, includes }) as Weights;
       const loss = teacherForcing(model);
       const atOnce = await meanLoss({ model, loss, weights: pooled, labels: dateLabels }, pairs.judgement());
       const further = await learn(`${name}, pooled`, model, pairs, { ...context, steps: steps / 10, from: pooled });

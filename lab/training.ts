@@ -166,6 +166,11 @@ function scalarOf(value: number): HostTensor<"float32"> {
   return { dtype: "float32", dims: [], data: Float32Array.of(value) };
 }
 
+export function parameterCount(model: Module): number {
+  const sizes = [...namedParameters(model).values()].map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  return sizes.reduce((a, b) => a + b, 0);
+}
+
 /** The last finite loss of a curve, for tables. */
 export function lastLoss({ curve }: Pick<Taught, "curve">): number {
   return curve.findLast(([, loss]) => Number.isFinite(loss))?.[1] ?? Number.NaN;

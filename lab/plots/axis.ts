@@ -54,7 +54,7 @@ function logarithmic(low: number, high: number, { base = 10, from, to }: AxisOpt
   const margin = Math.max(0.04 * (last - first), 0.02);
   const [start, end] = [from === undefined ? first - margin : first, to === undefined ? last + margin : last];
   // Few powers within reach: numbers between them get ticks too.
-  const factors = base === 2 ? [1] : end - start < 1.2 ? [1, 2, 3, 5, 7] : end - start < 2.5 ? [1, 2, 5] : [1];
+  const factors = base === 2 ? [1] : end - start < 1.2 ? [1, 1.5, 2, 3, 4, 5, 7] : end - start < 2.5 ? [1, 2, 5] : [1];
   const every = Math.max(1, Math.ceil((end - start) / 9));
   const ticks: Tick[] = [];
   for (let power = Math.floor(start); power <= Math.ceil(end); power++) {
