@@ -12,5 +12,6 @@ export {
   type ProfileTable,
   type ProfileTrace,
 } from "./profile.ts";
+export { quantized, roundColumns } from "./quantize.ts";
 export { type Session, type SessionOptions } from "./session.ts";
 export { defaultThreads, runtimeVersion } from "#session";

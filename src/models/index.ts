@@ -94,4 +94,10 @@ export {
 export { StackInput, StackParts, type StackChoices, type StackInputParts } from "./stack-parts.ts";
 export { Stack, type StackFrame } from "./stack.ts";
 export { Transformer, type TransformerTrace } from "./transformer.ts";
-export { LanguageModelDecoder, StepPrograms, TransformerDecoder, TransformerStepper } from "./transformer-stepper.ts";
+export {
+  LanguageModelDecoder,
+  StepPrograms,
+  TransformerDecoder,
+  TransformerStepper,
+  type StepProgramsOptions,
+} from "./transformer-stepper.ts";

@@ -364,6 +364,8 @@ export interface OpenTranslationOptions {
   /** An adapter's folder, put on the run's model, or in place of the one that it was trained with. */
   adapter?: string;
   decoding?: DecodingOptions;
+  /** "int8" decodes in whole numbers of 8 bits: faster, a little less exact. */
+  precision?: "float32" | "int8";
   session?: SessionOptions;
   listener?: Listener;
 }
@@ -376,7 +378,14 @@ export interface OpenTranslationOptions {
  */
 export async function openTranslation(
   directory: string,
-  { checkpoint, adapter, decoding = {}, session = {}, listener = silent }: OpenTranslationOptions = {},
+  {
+    checkpoint,
+    adapter,
+    decoding = {},
+    precision = "float32",
+    session = {},
+    listener = silent,
+  }: OpenTranslationOptions = {},
 ): Promise<FolderTranslation> {
   const config = await readRunConfig(directory);
   const tokenizer = await tokenizersOf(config, directory, undefined);
@@ -409,6 +418,7 @@ export async function openTranslation(
     tokenizer,
     weights,
     decoding: { ...config.decoding, ...decoding },
+    precision,
     session,
     listener,
   });

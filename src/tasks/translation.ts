@@ -8,12 +8,8 @@ import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
-import {
-  learnTranslation,
-  type LearningOptions,
-  type LearnTranslationOptions,
-  type Weights,
-} from "./translation-training.ts";
+import type { Weights } from "./learning.ts";
+import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
 
 export interface DecodingOptions {
   /** Hypotheses kept at a time; 1 is greedy search. */
@@ -45,6 +41,8 @@ export interface TranslationOptions {
   /** Parameters by name; without them the model must be trained first. */
   weights?: Weights;
   decoding?: DecodingOptions;
+  /** "int8" decodes in whole numbers of 8 bits: faster, a little less exact. */
+  precision?: "float32" | "int8";
   session?: SessionOptions;
   listener?: Listener;
 }
@@ -72,11 +70,21 @@ export class Translation {
   readonly target: Tokenizer;
   readonly decoding: Required<Omit<DecodingOptions, "signal">>;
   readonly session: SessionOptions;
+  readonly #precision: "float32" | "int8";
   protected readonly listener: Listener;
   #weights: Weights | undefined;
   #decoder: TransformerDecoder | undefined;
 
-  constructor({ model, tokenizer, weights, decoding = {}, session = {}, listener = silent }: TranslationOptions) {
+  constructor({
+    model,
+    tokenizer,
+    weights,
+    decoding = {},
+    precision = "float32",
+    session = {},
+    listener = silent,
+  }: TranslationOptions) {
+    this.#precision = precision;
     this.model = model;
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
     this.target = "target" in tokenizer ? tokenizer.target : tokenizer;
@@ -267,7 +275,9 @@ export class Translation {
       signal,
     }: Omit<Required<DecodingOptions>, "batchTokens" | "signal"> & Pick<DecodingOptions, "signal">,
   ): Promise<Hypothesis[][]> {
-    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session);
+    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, {
+      precision: this.#precision,
+    });
     const stepper = await this.#decoder.start(batchOf(sources, this.source.special.pad));
     const { start, end } = this.target.special;
     const shared = { start, end, maxTokens: maxLength, minTokens: minLength, ...(signal && { signal }) };

@@ -97,6 +97,7 @@ export { phase } from "./ops/phase.ts";
 export { averagePool, maxPool, type PoolOptions } from "./ops/pooling.ts";
 export { cumulativeSum, logSumExp, max, mean, min } from "./ops/reduction.ts";
 export { rotatePairs, type PairLayout } from "./ops/rotation.ts";
+export { quantizedProduct } from "./ops/quantized.ts";
 export { ceil, clip, floor, floorDiv, isFinite, mod, round } from "./ops/rounding.ts";
 export { scan, type Scanned, type ScanInputs, type ScanStep } from "./ops/scan.ts";
 export { customGradient, stopGradient } from "./ops/custom-gradient.ts";

@@ -17,6 +17,11 @@ const wrong: Record<string, [() => unknown, ...string[]][]> = {
     [() => t.add(truth([2]), truth([2])), "bool"],
     [() => t.add(1, 2), "tensor"],
   ],
+  quantizedProduct: [
+    [() => t.quantizedProduct(x([2, 4]), x([4, 3]), x([3])), "the weight must be int8"],
+    [() => t.quantizedProduct(x([2, 5]), x([4, 3], "int8"), x([3])), "must be 4"],
+    [() => t.quantizedProduct(x([2, 4]), x([4, 3], "int8"), x([4])), "scale and bias of [3]"],
+  ],
   sub: [[() => t.sub(x([5, 1, 2]), x([3])), "[5, 1, 2]", "[3]", "axis -1", "2 and 3"]],
   mul: [[() => t.mul(x([3, 1]), x([2, 4])), "[3, 1]", "[2, 4]", "axis -2", "3 and 2"]],
   div: [[() => t.div(x([2]), whole([2])), "dtypes differ"]],
