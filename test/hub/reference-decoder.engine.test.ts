@@ -8,7 +8,7 @@ import type { Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../close.ts";
 import { compiled, ids } from "../models/any-model.ts";
 import { expectGradients, expectTrace, session } from "./reference-training.ts";
-import { decoderFolders, idTensor, readReference, type Reference, skipped } from "./reference.ts";
+import { decoderFolders, idTensor, readReference, type Reference, skipped, storedTensors } from "./reference.ts";
 
 /** Of these the reference's training was not recorded. */
 const forwardOnly = ["llama_ntk", "mistral", "mixtral", "bloom"];
@@ -21,6 +21,10 @@ for (const [name, folder] of Object.entries(decoderFolders)) {
     beforeAll(async () => {
       reference = await readReference(folder!);
       loaded = await loadHuggingFace(folder!, { as: LanguageModel });
+    });
+
+    test("written again, every tensor is what was read, bit for bit", async () => {
+      expect(toHub(loaded)).toEqual(await storedTensors(folder!));
     });
 
     test("logits, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {

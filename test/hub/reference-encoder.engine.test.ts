@@ -1,7 +1,7 @@
 // BERT and its heads against the reference implementation: hidden states, answers, losses, gradients, AdamW.
 import { beforeAll, describe, expect, test } from "vitest";
 import { hostTensor, type HostTensor } from "../../src/base/index.ts";
-import { loadHuggingFace, type HuggingFaceModel } from "../../src/hub/index.node.ts";
+import { loadHuggingFace, toHub, type HuggingFaceModel } from "../../src/hub/index.node.ts";
 import {
   MaskedLanguageModel,
   maskedTokens,
@@ -28,7 +28,7 @@ import {
 import { expectClose } from "../close.ts";
 import { compiled, ids, segmentIds } from "../models/any-model.ts";
 import { expectGradients, expectTrace } from "./reference-training.ts";
-import { encoderFolders, idTensor, readReference, type Reference, skipped } from "./reference.ts";
+import { encoderFolders, idTensor, readReference, type Reference, skipped, storedTensors } from "./reference.ts";
 
 /** What the reference computes from one of its classes. */
 interface Compared<Model extends Module> {
@@ -152,6 +152,10 @@ function compare<Model extends Module>(name: string, { as, outputs, loss, feeds 
     const given = () => ({
       ids: idTensor(reference.inputs.input_ids),
       segmentIds: idTensor(reference.inputs.token_type_ids),
+    });
+
+    test("written again, every tensor is what was read, bit for bit", async () => {
+      expect(toHub(loaded)).toEqual(await storedTensors(folder!));
     });
 
     test("answers, every hidden state and every attention agree within 1e-4 where the mask is 1", async () => {

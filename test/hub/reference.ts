@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { hostTensor, type HostTensor } from "../../src/base/index.ts";
-import { decodeSafetensors } from "../../src/formats/index.ts";
+import { decodeSafetensors, toFloat32 } from "../../src/formats/index.ts";
 import { shared, sharedFile } from "../shared.ts";
 
 export interface Reference {
@@ -74,6 +74,12 @@ export async function readReference(folder: string): Promise<Reference> {
     await readFile(join(folder, "expected.json"), "utf8"),
   );
   return { folder, tensors, inputs, loss, generation_inputs, generation, train };
+}
+
+/** What a folder's one file of weights holds, widened to float32. */
+export async function storedTensors(folder: string): Promise<Map<string, HostTensor<"float32">>> {
+  const { tensors } = decodeSafetensors(new Uint8Array(await readFile(join(folder, "model.safetensors"))));
+  return new Map([...tensors].map(([name, tensor]) => [name, toFloat32(tensor, name)]));
 }
 
 /** Rows of equal length as [rows, columns]. */

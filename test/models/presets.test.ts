@@ -29,7 +29,7 @@ describe("encoder-decoders with a joint vocabulary of 37,000, as in Vaswani et a
 
   test.each([
     ["transformer-tiny", 6_061_056],
-    // The paper's table 3 rounds to 65 million, 2.9 % more; nothing in its text accounts for the difference.
+    // The paper's table 3 rounds to 65 million, 3 % more, and does not say how it counts.
     ["transformer-base", 63_082_496],
     // The paper's table 3: 213 million.
     ["transformer-big", 214_245_376],
