@@ -12,18 +12,19 @@ export {
   type DateSplit,
   type DecodingOptions,
   type LearningOptions,
+  type TrainingOptions,
   type Translated,
   type TranslationOptions,
   type ValidatorOptions,
   type Weights,
 } from "./index.ts";
+export { readWeights } from "./run-folder.node.ts";
 export {
   FolderTranslation as Translation,
   corporaOf,
   modelOf,
   openSplit,
   openTranslation,
-  readWeights,
   trainTranslation,
   type FolderLearningOptions,
   type OpenTranslationOptions,

@@ -1,5 +1,6 @@
 // tasks: what ties a corpus, a model, a loss, a search and a metric together: translation.
 export { dateExamples, dateTags, datesWithoutEnd, plainText, type DateExample, type DateSplit } from "./dates.ts";
+export { type TrainingOptions, type Weights } from "./learning.ts";
 export {
   Translation,
   type AlignmentMap,
@@ -13,5 +14,4 @@ export {
   Validator,
   type LearningOptions,
   type ValidatorOptions,
-  type Weights,
 } from "./translation-training.ts";

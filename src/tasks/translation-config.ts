@@ -3,8 +3,9 @@
 import { z } from "zod";
 import { type ConfigPath, configJsonSchema } from "../base/config.ts";
 import { modelConfig } from "./model-config.ts";
+import { completeTokenizer, refuseNeedlessKeys, tokenizerKeys } from "./tokenizer-config.ts";
+import { labelSmoothing, refuseNeedlessTraining, trainingKeys } from "./training-config.ts";
 
-const chance = (help: string): z.ZodDefault<z.ZodNumber> => z.number().min(0).lt(1).default(0).describe(help);
 const count = (help: string, by = 1): z.ZodDefault<z.ZodInt> => z.int().min(1).default(by).describe(help);
 
 /** Adds a problem at a key of the section; the text goes on from the key's full name. */
@@ -12,84 +13,13 @@ function reject(context: z.RefinementCtx, key: string, text: string): void {
   context.addIssue({ code: "custom", path: key.split("."), message: text });
 }
 
-/** Which types of tokenizer know an option that not all of them know. */
-const tokenizerTypesWith: Readonly<Record<string, readonly string[]>> = {
-  merges: ["bpe"],
-  characterCoverage: ["bpe"],
-  dropout: ["bpe"],
-  byteFallback: ["bpe", "character"],
-  splitPunctuation: ["bpe", "word"],
-  minimumFrequency: ["bpe", "word"],
-};
-
 const tokenizer = z
   .strictObject({
-    type: z
-      .enum(["bpe", "character", "word"])
-      .default("bpe")
-      .describe("Units of text: byte-pair encoding, single characters, or whole words."),
-    vocabularySize: z
-      .int()
-      .min(8)
-      .optional()
-      .describe(
-        "Most entries of the vocabulary, special tokens included. bpe without merges: 8000; else what the text needs.",
-      ),
-    merges: z.int().min(0).optional().describe("bpe: merges to learn, in place of vocabularySize."),
+    ...tokenizerKeys,
     joint: z.boolean().default(true).describe("One vocabulary for source and target."),
-    byteFallback: z
-      .boolean()
-      .optional()
-      .describe("Spell a character that training never saw as its UTF-8 bytes. bpe: true; character: false."),
-    characterCoverage: z
-      .number()
-      .gt(0)
-      .lte(1)
-      .optional()
-      .describe("bpe: share of the text whose characters get entries. 0.9999; 1 without byteFallback."),
-    splitPunctuation: z
-      .boolean()
-      .optional()
-      .describe("bpe, word: part punctuation from words; false for text that is tokenised already. true."),
-    minimumFrequency: z
-      .int()
-      .min(1)
-      .optional()
-      .describe("bpe: merge no pair seen less often, 2; word: keep no word seen less often, 1."),
-    specialTokens: z
-      .array(z.string().min(1))
-      .default([])
-      .describe("Tokens kept whole and skipped in output, such as tags of languages."),
-    dropout: z.number().min(0).lt(1).optional().describe("bpe: chance to skip a merge while training. 0."),
-    path: z.string().min(1).optional().describe("A tokenizer.json to use instead of learning one."),
   })
-  .superRefine((options, context) => {
-    for (const [key, types] of Object.entries(tokenizerTypesWith)) {
-      const isSet = options[key as keyof typeof options] !== undefined;
-      if (isSet && !types.includes(options.type))
-        reject(context, key, `has no effect with type ${options.type}. Remove it`);
-    }
-    if (options.merges !== undefined && options.vocabularySize !== undefined) {
-      reject(context, "merges", "and tokenizer.vocabularySize both say when to stop. Give one of them");
-    }
-  })
-  // What is left open above depends on the type; a complete configuration says it.
-  .transform(({ byteFallback, splitPunctuation, minimumFrequency, characterCoverage, dropout, ...options }) => {
-    if (options.type === "character") return { ...options, byteFallback: byteFallback ?? false };
-    const words = {
-      splitPunctuation: splitPunctuation ?? true,
-      minimumFrequency: minimumFrequency ?? (options.type === "bpe" ? 2 : 1),
-    };
-    if (options.type === "word") return { ...options, ...words };
-    return {
-      ...options,
-      ...(options.merges === undefined ? { vocabularySize: options.vocabularySize ?? 8000 } : {}),
-      byteFallback: byteFallback ?? true,
-      characterCoverage: characterCoverage ?? (byteFallback === false ? 1 : 0.9999),
-      ...words,
-      dropout: dropout ?? 0,
-    };
-  });
+  .superRefine(refuseNeedlessKeys)
+  .transform(completeTokenizer);
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
 
@@ -184,58 +114,13 @@ const data = z
 
 const training = z
   .strictObject({
-    steps: count("Most updates.", 20_000),
-    minutes: z
-      .number()
-      .positive()
-      .optional()
-      .describe("Stop after this many minutes of training, if that comes first."),
+    ...trainingKeys,
+    labelSmoothing,
     batchTokens: count("Most tokens of one batch on its longer side, padding included.", 4096),
-    accumulate: count("Batches whose gradients one update sums."),
-    optimizer: z.enum(["adam", "adamw"]).default("adam").describe("adamw takes weight decay apart from the gradient."),
-    learningRate: z
-      .number()
-      .positive()
-      .default(0.001)
-      .describe("The highest learning rate, reached when warm-up ends."),
-    warmup: z.int().min(0).default(4000).describe("Steps over which the learning rate rises from zero."),
-    schedule: z
-      .enum(["inverse-square-root", "cosine", "linear", "constant"])
-      .default("inverse-square-root")
-      .describe("The learning rate after warm-up."),
-    betas: z
-      .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-      .default([0.9, 0.98])
-      .describe("Decay of the first and second moment."),
-    epsilon: z.number().positive().default(1e-9).describe("Added to the root of the second moment."),
-    weightDecay: z.number().min(0).default(0).describe("Weight decay of matrices; norms and biases have none (adamw)."),
-    clip: z.number().positive().optional().describe("Largest global norm of a gradient; a longer one is scaled down."),
-    labelSmoothing: chance("Share of the target's probability spread over the vocabulary."),
-    seed: z.int().min(0).default(1).describe("Of parameters, order of batches and dropout: same seed, same run."),
-    validateEvery: count("Steps between validations, each with a checkpoint.", 1000),
-    patience: z.int().min(1).optional().describe("Stop after this many validations without a better loss."),
-    averageCheckpoints: z
-      .int()
-      .min(0)
-      .default(0)
-      .describe("Average this many of the last checkpoints at the end; 0 for none."),
-    keepCheckpoints: count("Checkpoints to keep besides the best one.", 3),
     maxSourceTokens: count("Longer pairs are left out of training, and counted.", 256),
     maxTargetTokens: count("Longer pairs are left out of training, and counted.", 256),
-    threads: z.int().min(1).optional().describe("Processor threads; the machine's cores where not given."),
-    logEvery: count("Steps between two lines of metrics.", 100),
   })
-  .superRefine(({ optimizer, weightDecay, averageCheckpoints, keepCheckpoints }, context) => {
-    if (optimizer === "adam" && weightDecay > 0)
-      reject(context, "weightDecay", "has no effect with optimizer adam. Use adamw");
-    if (averageCheckpoints > keepCheckpoints) {
-      reject(
-        context,
-        "keepCheckpoints",
-        `must not be below averageCheckpoints (got ${keepCheckpoints} and ${averageCheckpoints})`,
-      );
-    }
-  });
+  .superRefine(refuseNeedlessTraining);
 
 const decoding = z
   .strictObject({
@@ -266,6 +151,7 @@ const scoring = z.strictObject({
 /** Every key of a translation run's configuration. Read a file with `readConfig(translationConfig, text, …)`. */
 export const translationConfig = z
   .strictObject({
+    task: z.literal("translation").default("translation").describe("What the model is to learn; translation."),
     model: modelConfig.prefault({}),
     tokenizer: tokenizer.prefault({}),
     data,

@@ -1,35 +1,30 @@
 // A translation run in a folder: config.yaml, the tokenizers, checkpoints and logs. Begun, resumed, and opened for use.
-import { mkdir, readFile } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError, FormatError, silent, version, type HostTensor, type Listener } from "../base/index.ts";
-import { readConfig, writeConfig } from "../base/config-text.ts";
+import { silent, type HostTensor, type Listener } from "../base/index.ts";
 import { corpusOf, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
 import type { SessionOptions } from "../engine/index.ts";
-import { openSafetensors, writeAside } from "../formats/index.node.ts";
-import { fitAdapter, readAdapter } from "../hub/index.node.ts";
 import { LstmTranslator, Transformer, type SequenceToSequence } from "../models/index.ts";
-import {
-  adapterOptions,
-  addAdapter,
-  coverageText,
-  embedWords,
-  freezeBase,
-  initialize,
-  isAdapterParameter,
-  namedParameters,
-} from "../nn/index.ts";
+import { coverageText, embedWords, initialize, namedParameters } from "../nn/index.ts";
 import {
   readTokenizer,
-  saveTokenizer,
   trainTokenizer,
   wordVectorsFile,
   type Tokenizer,
   type TokenizerOptions,
 } from "../text/index.node.ts";
-import { currentEnvironment, RunDirectory, runWeights, warmStart, type TrainingResult } from "../train/index.node.ts";
+import type { TrainingResult } from "../train/index.node.ts";
 import { dateExamples, dateTags, type DateSplit } from "./dates.ts";
-import { translationConfig, type SplitConfig, type TranslationConfig } from "./translation-config.ts";
+import {
+  adapt,
+  learnInFolder,
+  openWeights,
+  readRunConfigOf,
+  refuseBaseless,
+  rememberConfig,
+  tokenizerIn,
+  type FolderOptions,
+} from "./run-folder.node.ts";
+import type { SplitConfig, TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
 import { Translation, type DecodingOptions } from "./translation.ts";
 
@@ -108,10 +103,7 @@ export function modelOf(
     for (const side of ["source", "target"] as const)
       if (embeddings[side] !== undefined) tables[side].embedding.table.setTrainable(false);
   }
-  if (adapter !== undefined) {
-    addAdapter(transformer, adapter);
-    freezeBase(transformer);
-  }
+  adapt(transformer, adapter);
   return transformer;
 }
 
@@ -146,28 +138,13 @@ async function tokenizersOf(
   directory: string,
   corpus: Corpus | undefined,
 ): Promise<{ source: Tokenizer; target: Tokenizer }> {
-  const {
-    joint,
-    path,
-    dropout: _,
-    ...options
-  } = config.tokenizer as TranslationConfig["tokenizer"] & { dropout?: number };
+  const { joint, path, dropout: _, ...options } = config.tokenizer;
   const files = tokenizerFiles(joint);
-  const tokenizerOf = async (side: "source" | "target"): Promise<Tokenizer> => {
-    const file = join(directory, files[side]);
-    if (existsSync(file)) return readTokenizer(file);
-    if (corpus === undefined) throw new FormatError(file, "is missing; this is not a finished run's folder");
-    const specialTokens = [...options.specialTokens, ...("generator" in config.data ? dateTags : [])];
-    const tokenizer =
-      path === undefined
-        ? await trainTokenizer(
-            { ...options, specialTokens } as TokenizerOptions,
-            joint ? corpus.lines() : corpus.lines(side),
-          )
-        : await readTokenizer(path);
-    await saveTokenizer(file, tokenizer);
-    return tokenizer;
-  };
+  const specialTokens = [...options.specialTokens, ...("generator" in config.data ? dateTags : [])];
+  const make = (lines: AsyncIterable<string>): Promise<Tokenizer> =>
+    path === undefined ? trainTokenizer({ ...options, specialTokens } as TokenizerOptions, lines) : readTokenizer(path);
+  const tokenizerOf = (side: "source" | "target"): Promise<Tokenizer> =>
+    tokenizerIn(join(directory, files[side]), corpus && (() => make(joint ? corpus.lines() : corpus.lines(side))));
   const source = await tokenizerOf("source");
   return { source, target: joint ? source : await tokenizerOf("target") };
 }
@@ -191,21 +168,11 @@ export async function trainTranslation(
 ): Promise<{ translation: FolderTranslation; result: TrainingResult }> {
   const { training } = config;
   const session = { ...(training.threads !== undefined && { threads: training.threads }), ...given };
-  await mkdir(directory, { recursive: true });
   await rememberConfig(config, directory);
   const { train: corpus, validation } = await corporaOf(config, { listener });
   const tokenizer = await tokenizersOf(config, directory, corpus);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
-  if (
-    config.model.adapter !== undefined &&
-    warmStartFrom === undefined &&
-    !existsSync(join(directory, "checkpoints"))
-  ) {
-    throw new ConfigError(
-      "model.adapter",
-      "adds to a model that is trained already, and none is given. Say which: --warm-start RUN",
-    );
-  }
+  refuseBaseless(config.model.adapter, { directory, warmStartFrom });
   const weights = await firstValues(config, model, tokenizer, listener);
   const translation = new FolderTranslation({
     model,
@@ -224,22 +191,17 @@ export async function trainTranslation(
     ...(validation && { validation }),
     ...(stop && { stop }),
     ...(warmStartFrom !== undefined && { warmStartFrom }),
-    ...("dropout" in config.tokenizer && { bpeDropout: config.tokenizer.dropout }),
+    ...(config.tokenizer.dropout !== undefined && { bpeDropout: config.tokenizer.dropout }),
     tokenize: config.scoring.tokenize,
     directory,
   });
   return { translation, result };
 }
 
-export interface FolderLearningOptions extends LearningOptions {
+export interface FolderLearningOptions extends LearningOptions, FolderOptions {
   validation?: Corpus;
   /** Where checkpoints and logs are kept; training goes on from what lies there. Without it all stays in memory. */
   directory?: string;
-  /** Checkpoints averaged at the end; 0 for none. */
-  averageCheckpoints?: number;
-  keepCheckpoints?: number;
-  /** Weights to begin a new run with: a checkpoint's folder or a safetensors file. */
-  warmStartFrom?: string;
 }
 
 /** A translation that can keep its training in a folder. */
@@ -257,105 +219,19 @@ export class FolderTranslation extends Translation {
   ): Promise<TrainingResult> {
     if (directory === undefined) return super.train(corpus, { ...options, ...(validation && { validation }) });
     const { seed = 1, listener = this.listener } = options;
-    let run: RunDirectory | undefined;
-    try {
-      const { result } = await learnTranslation({
-        ...this.learningParts(),
-        ...options,
-        corpus,
-        validation,
-        keep: async (learner) => {
-          if (warmStartFrom !== undefined) {
-            const path = (await isRunFolder(warmStartFrom)) ? await runWeights(warmStartFrom) : warmStartFrom;
-            // The weights of new adapters are not in a base.
-            await warmStart(learner.store.values, path!, { mayLack: isAdapterParameter, listener });
-          }
-          const memory = learner.checkpointMemory;
-          const environment = currentEnvironment({
-            ...(this.session.threads !== undefined && { threads: this.session.threads }),
-            ...(this.session.provider !== undefined && { provider: this.session.provider }),
-          });
-          run = await RunDirectory.open({
-            path: directory,
-            memory,
-            seed,
-            environment,
-            keepCheckpoints,
-            averageCheckpoints,
-            listener,
-          });
-          return { state: run.state, recorder: run };
-        },
-      });
-      if (result.reason !== "stopped") await run!.finish();
-      const path = await runWeights(directory);
-      if (path !== undefined) await this.setWeights(await readWeights(path));
-      return result;
-    } finally {
-      run?.[Symbol.dispose]();
-    }
-  }
-}
-
-async function isRunFolder(path: string): Promise<boolean> {
-  return existsSync(join(path, "checkpoints")) && (await runWeights(path)) !== undefined;
-}
-
-/** Keys that may change while a run goes on: they do not change what is learnt. */
-const mayChange = /^(decoding|scoring|data\.test|training\.(threads|logEvery|minutes))(\.|$)/;
-
-/** Writes config.yaml for a new run; for one that exists makes sure that it is still the same. */
-async function rememberConfig(config: TranslationConfig, directory: string): Promise<void> {
-  const file = join(directory, "config.yaml");
-  if (existsSync(file)) {
-    const before = flatten(await readRunConfig(directory));
-    const now = flatten(config);
-    const changed = [...new Set([...before.keys(), ...now.keys()])].filter(
-      (key) => before.get(key) !== now.get(key) && !mayChange.test(key),
-    );
-    const [key] = changed;
-    if (key !== undefined) {
-      const others = changed.length > 1 ? ` (and ${changed.length - 1} more keys)` : "";
-      throw new ConfigError(
-        file,
-        `this run was begun with ${key} ${before.get(key) ?? "not set"}, got ${now.get(key) ?? "not set"}${others}. Put it back, or start a new run in another folder.`,
-      );
-    }
-  }
-  const title = `Written by heddle ${version}: the complete configuration of this run.`;
-  await writeAside(file, [new TextEncoder().encode(writeConfig(translationConfig, config, { title }))]);
-}
-
-function flatten(value: unknown, path = ""): Map<string, string> {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    return new Map([[path, JSON.stringify(value)]]);
-  return new Map(
-    Object.entries(value).flatMap(([key, inner]) =>
-      inner === undefined ? [] : [...flatten(inner, path === "" ? key : `${path}.${key}`)],
-    ),
-  );
-}
-
-async function readRunConfig(directory: string): Promise<TranslationConfig> {
-  const file = join(directory, "config.yaml");
-  if (!existsSync(file))
-    throw new ConfigError(
+    const { result, weights } = await learnInFolder({
       directory,
-      "is no run's folder: it has no config.yaml. Train one with heddle train, or name another.",
-    );
-  return readConfig(translationConfig, await readFile(file, "utf8"), { place: file }).config;
-}
-
-/** Every float32 tensor of a safetensors file. */
-export async function readWeights(path: string): Promise<Map<string, HostTensor<"float32">>> {
-  await using file = await openSafetensors(path);
-  const weights = new Map<string, HostTensor<"float32">>();
-  for (const name of file.header.tensors.keys()) {
-    const tensor = await file.read(name);
-    if (tensor.dtype !== "float32") throw new FormatError(path, `${name} is ${tensor.dtype} where float32 is wanted`);
-    weights.set(name, tensor as HostTensor<"float32">);
+      averageCheckpoints,
+      keepCheckpoints,
+      ...(warmStartFrom !== undefined && { warmStartFrom }),
+      seed,
+      session: this.session,
+      listener,
+      learn: (keep) => learnTranslation({ ...this.learningParts(), ...options, corpus, validation, keep }),
+    });
+    if (weights !== undefined) await this.setWeights(weights);
+    return result;
   }
-  return weights;
 }
 
 export interface OpenTranslationOptions {
@@ -387,32 +263,10 @@ export async function openTranslation(
     listener = silent,
   }: OpenTranslationOptions = {},
 ): Promise<FolderTranslation> {
-  const config = await readRunConfig(directory);
+  const config = await readRunConfigOf(directory, "translation");
   const tokenizer = await tokenizersOf(config, directory, undefined);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
-  const path =
-    checkpoint === undefined
-      ? await runWeights(directory, { listener })
-      : checkpoint.endsWith(".safetensors")
-        ? checkpoint
-        : join(checkpoint, "model.safetensors");
-  if (path === undefined)
-    throw new ConfigError(directory, "has no checkpoint yet. Let the training run until its first validation.");
-  const weights = await readWeights(path);
-  for (const [name, { shape }] of namedParameters(model)) {
-    const dims = weights.get(name)?.dims;
-    if (dims === undefined || dims.join() !== shape.join()) {
-      throw new FormatError(
-        path,
-        `${name} must be [${shape.join(", ")}], got ${dims === undefined ? "nothing" : `[${dims.join(", ")}]`}`,
-      );
-    }
-  }
-  if (adapter !== undefined) {
-    const stored = await readAdapter(adapter);
-    if (adapterOptions(model) === undefined) addAdapter(model, stored.options);
-    for (const [name, value] of fitAdapter(model, stored, adapter)) weights.set(name, value);
-  }
+  const weights = await openWeights(directory, { model, checkpoint, adapter, listener });
   return new FolderTranslation({
     model,
     tokenizer,

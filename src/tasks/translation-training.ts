@@ -4,73 +4,24 @@ import { Batches, encodePairs, FixedBatches, type Corpus, type EncodedPairs, typ
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { Bleu, type BleuTokenizer } from "../metrics/index.ts";
 import { teacherForcing, type SequenceToSequence } from "../models/index.ts";
-import { initialize, namedParameters, parameterInputs } from "../nn/index.ts";
+import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
-import {
-  adam,
-  adamW,
-  initialState,
-  ModelLearner,
-  schedules,
-  train,
-  vectorsWithoutDecay,
-  type BatchReader,
-  type RunRecorder,
-  type ScheduleName,
-  type TrainingResult,
-  type TrainingState,
-} from "../train/index.ts";
+import type { BatchReader, TrainingResult } from "../train/index.ts";
+import { learn, type KeepRun, type TrainingOptions, type Validates, type Weights } from "./learning.ts";
 
-/** The weights of a model by parameter name. */
-export type Weights = ReadonlyMap<string, HostTensor<"float32">>;
-
-export interface LearningOptions {
-  /** Most updates. */
-  steps: number;
+export interface LearningOptions extends TrainingOptions {
   /** Most tokens of one batch on its longer side, padding included. */
   batchTokens?: number;
-  /** Batches whose gradients one update sums. */
-  accumulate?: number;
-  optimizer?: "adam" | "adamw";
-  /** The highest learning rate, reached when warm-up ends. */
-  learningRate?: number;
-  /** Updates over which the learning rate rises from zero. */
-  warmup?: number;
-  schedule?: Exclude<ScheduleName, "noam">;
-  betas?: readonly [number, number];
-  epsilon?: number;
-  /** Decay of matrices, apart from the gradient: adamw only. */
-  weightDecay?: number;
-  /** Largest global norm of a gradient. */
-  clip?: number;
   /** Share of the target's probability spread over the vocabulary. */
   labelSmoothing?: number;
   /** Chance to leave out a merge of a BPE tokenizer when a pair is spelt, anew each epoch; validation is spelt plainly. */
   bpeDropout?: number;
-  /** Of parameters, order of batches and dropout: same seed, same run. */
-  seed?: number;
-  /** Steps between validations, each with a checkpoint. */
-  validateEvery?: number;
-  /** Stop after this many validations without a better loss. */
-  patience?: number;
-  /** Stop after this many minutes. */
-  minutes?: number;
   /** Longer pairs are left out, and counted. */
   maxSourceTokens?: number;
   maxTargetTokens?: number;
-  logEvery?: number;
   /** How the validation's BLEU parts text into words. */
   tokenize?: BleuTokenizer;
-  /** Once aborted, training ends after the update under way. */
-  stop?: AbortSignal;
-  listener?: Listener;
-}
-
-/** A run that is kept somewhere: where it stands, and who keeps it. */
-export interface KeptRun {
-  readonly state: TrainingState;
-  readonly recorder: RunRecorder;
 }
 
 export interface LearnTranslationOptions extends LearningOptions {
@@ -83,44 +34,25 @@ export interface LearnTranslationOptions extends LearningOptions {
   /** Translates with the weights of the moment, for the validation's BLEU. */
   translate: (weights: Weights, sources: readonly string[]) => Promise<string[]>;
   session?: SessionOptions;
-  /** Opens the run that is to be kept; it may put a checkpoint's values into the learner. */
-  keep?: (learner: ModelLearner) => Promise<KeptRun>;
+  keep?: KeepRun;
 }
 
-/** Trains, and gives the last weights and how training ended. The same for a run in memory and one in a folder. */
+/** Trains, and gives the last weights and how training ended. */
 export async function learnTranslation({
   model,
   tokenizer,
   corpus,
   validation,
-  weights,
   translate,
-  session = {},
-  keep,
-  steps,
   batchTokens = 4096,
-  accumulate = 1,
-  optimizer = "adam",
-  learningRate = 0.001,
-  warmup = Math.min(4000, Math.floor(steps / 5)),
-  schedule = "inverse-square-root",
-  betas = [0.9, 0.98],
-  epsilon = 1e-9,
-  weightDecay = 0,
-  clip,
   labelSmoothing = 0,
   bpeDropout = 0,
-  seed = 1,
-  validateEvery = 1000,
-  patience,
-  minutes,
   maxSourceTokens = 256,
   maxTargetTokens = 256,
-  logEvery = 100,
   tokenize = "13a",
-  stop,
-  listener = silent,
+  ...options
 }: LearnTranslationOptions): Promise<{ weights: Weights; result: TrainingResult }> {
+  const { seed = 1, session = {}, listener = silent } = options;
   const pairs = await encodePairs(corpus, {
     ...tokenizer,
     maxSourceTokens,
@@ -128,61 +60,19 @@ export async function learnTranslation({
     ...(bpeDropout > 0 && { bpeDropout: { rate: bpeDropout, seed } }),
     listener,
   });
-  const parameters = namedParameters(model);
-  const learner = await ModelLearner.create({
-    parameters,
+  const held = validation && {
+    pairs: await encodePairs(validation, { ...tokenizer, listener }),
+    texts: await textsOf(validation),
+  };
+  return learn({
+    ...options,
+    model,
     loss: teacherForcing(model, { labelSmoothing }),
-    optimizer: optimizer === "adamw" ? adamW({ betas, epsilon, weightDecay }) : adam({ betas, epsilon }),
-    values: weights ?? initialize(parameters, seed),
-    groups: [vectorsWithoutDecay],
-    seed,
-    accumulates: accumulate > 1,
-    session,
+    batches: new Batches(pairs, { batchTokens, seed }),
+    reader: pairReader(pairs),
+    validator:
+      held && ((weights) => new Validator({ ...held, model, weights, translate, tokenize, session, listener })),
   });
-  const validator =
-    validation &&
-    new Validator({
-      model,
-      pairs: await encodePairs(validation, { ...tokenizer, listener }),
-      texts: await textsOf(validation),
-      weights: () => learner.store.values,
-      translate,
-      tokenize,
-      session,
-      listener,
-    });
-  try {
-    const kept = await keep?.(learner);
-    const result = await train({
-      learner,
-      batches: new Batches(pairs, { batchTokens, seed }),
-      reader: pairReader(pairs),
-      state: kept?.state ?? initialState(seed),
-      steps,
-      schedule: schedules[schedule]({ learningRate, warmup, steps }),
-      accumulate,
-      logEvery,
-      saveEvery: validateEvery,
-      ...(minutes !== undefined && { minutes }),
-      ...(clip !== undefined && { clip }),
-      ...(validator && {
-        validation: {
-          validate: () => validator.validate(),
-          every: validateEvery,
-          metric: "loss",
-          better: "smaller",
-          ...(patience !== undefined && { patience }),
-        },
-      }),
-      ...(kept && { recorder: kept.recorder }),
-      ...(stop && { stop }),
-      listener,
-    });
-    return { weights: learner.store.copyOut(), result };
-  } finally {
-    await validator?.dispose();
-    await learner.dispose();
-  }
 }
 
 async function textsOf(corpus: Corpus): Promise<{ sources: string[]; references: string[] }> {
@@ -223,7 +113,7 @@ export interface ValidatorOptions {
 }
 
 /** Loss, perplexity and BLEU of a model on a validation set, without dropout and without label smoothing. */
-export class Validator {
+export class Validator implements Validates {
   readonly #options: ValidatorOptions;
   readonly #batches: FixedBatches;
   #executable: Promise<Executable> | undefined;
