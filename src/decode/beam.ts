@@ -1,14 +1,16 @@
 // Beam search: keep the few best beginnings, extend each by every token, keep the few best again.
 import { ConfigError } from "../base/index.ts";
 import { CandidateSource } from "./candidates.ts";
+import { CoveragePenalty } from "./coverage.ts";
 import { Extensions, Frontier } from "./frontier.ts";
+import type { LengthPenalty } from "./length-penalty.ts";
 import { NBest, type EarlyStopping } from "./n-best.ts";
-import { minimumTokens } from "./processors/length.ts";
+import { withMinimum } from "./processors/length.ts";
 import {
   checkCount,
-  checkLengths,
   checkSignal,
   endsOf,
+  lengthsOf,
   promptsOf,
   type Hypothesis,
   type SearchOptions,
@@ -19,8 +21,10 @@ import { Trellis } from "./trellis.ts";
 export interface BeamSearchOptions extends SearchOptions {
   /** Hypotheses kept a sentence; 1 is greedy search. */
   readonly beams?: number;
-  /** Exponent of the length that scores are divided by: 0 none, 1 the mean, above 1 favours long outputs. */
-  readonly lengthPenalty?: number;
+  /** What scores are divided by, see `LengthPenalty`. */
+  readonly lengthPenalty?: LengthPenalty;
+  /** Weight of the coverage penalty, added to the score of a hypothesis when it ends; the stepper must show its attention. */
+  readonly coveragePenalty?: number;
   /** When a sentence is done, see `EarlyStopping`. */
   readonly earlyStopping?: EarlyStopping;
   /** Hypotheses returned a sentence, at most `beams`. */
@@ -44,26 +48,26 @@ export async function beamSearch(
     start,
     end,
     maxTokens,
-    minTokens = 0,
+    minTokens,
     processors = [],
+    stop,
     signal,
     beams = 5,
     lengthPenalty = 1,
+    coveragePenalty = 0,
     earlyStopping = false,
     nbest = 1,
   }: BeamSearchOptions,
 ): Promise<Hypothesis[][]> {
-  checkLengths(maxTokens, minTokens);
+  const { most, least } = lengthsOf(stepper, maxTokens, minTokens);
   checkBeams(beams, nbest);
   const prompts = promptsOf(stepper, start);
   const ends = endsOf(stepper, end);
   const trellis = new Trellis(prompts);
-  const frontier = new Frontier(trellis, prompts, beams);
-  const lists = prompts.map(() => new NBest({ size: beams, lengthPenalty, earlyStopping, maxTokens }));
-  const source = new CandidateSource(
-    stepper,
-    minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors,
-  );
+  const coverage = coveragePenalty === 0 ? undefined : new CoveragePenalty(stepper, coveragePenalty);
+  const frontier = new Frontier({ trellis, prompts, width: beams, ends, stop, bonus: coverage?.of });
+  const lists = most.map((longest) => new NBest({ size: beams, lengthPenalty, earlyStopping, maxTokens: longest }));
+  const source = new CandidateSource(stepper, withMinimum(processors, least, ends));
   // So many that `beams` rows open even if every beam offers every END.
   const candidatesKept = Math.max(2, 1 + ends.length) * beams;
   const best = new Extensions(candidatesKept, beams);
@@ -71,14 +75,15 @@ export async function beamSearch(
   while (frontier.alive > 0) {
     checkSignal(signal, frontier.generated);
     const candidates = await source.next(frontier.step, frontier.generated, frontier.prefix, candidatesKept);
-    const isLast = frontier.generated + 1 === maxTokens;
+    coverage?.look(frontier.step, frontier.generated);
     let alive = 0;
     for (let place = 0; place < frontier.alive; place++) {
       const sentence = frontier.sentences[place]!;
+      const isLast = frontier.generated + 1 === most[sentence];
       const list = lists[sentence]!;
       best.merge(candidates, place * frontier.beams, (place + 1) * frontier.beams, frontier.sums);
       const first = alive * beams;
-      const opened = frontier.extend(best, ends, list, first, beams);
+      const opened = frontier.extend(best, list, first, beams);
       if (opened === 0 || list.isDone(best.sums[0]!, frontier.generated + 1)) continue;
       if (isLast) {
         frontier.close(list, first, opened);

@@ -1,6 +1,7 @@
 // The best next tokens of every row after the processors have spoken, by the cheapest way that gives them: the model's own
 // top candidates where nothing or only rules apply, whole rows of scores where a processor changes numbers.
 import { ConfigError } from "../base/index.ts";
+import { CandidateList } from "./candidate-list.ts";
 import { logSumExp } from "./log-sum-exp.ts";
 import { checkToken, refuseScores, type Scale } from "./search.ts";
 import type { Rules, ScoreProcessor } from "./processors/score-processor.ts";
@@ -25,9 +26,8 @@ export class CandidateSource {
   readonly #onlyRules: boolean;
   readonly #scale: Scale;
   readonly #rules: RowRestrictions;
+  readonly #list = new CandidateList();
   #extra = 0;
-  #tokens = new Int32Array(0);
-  #logProbabilities = new Float32Array(0);
 
   constructor(stepper: Stepper, processors: readonly ScoreProcessor[], scale: Scale = "logProbabilities") {
     if (scale === "logits" && stepper.logits === undefined) {
@@ -76,11 +76,7 @@ export class CandidateSource {
 
   /** Room for `rows` × `count` candidates, to be filled by `pick`. */
   shortlist(rows: number, count: number): Candidates {
-    if (this.#tokens.length < rows * count) {
-      this.#tokens = new Int32Array(rows * count);
-      this.#logProbabilities = new Float32Array(rows * count);
-    }
-    return { count, tokens: this.#tokens, logProbabilities: this.#logProbabilities };
+    return this.#list.room(rows, count);
   }
 
   /** Applies the processors to one row of scores, in place. */
@@ -93,7 +89,7 @@ export class CandidateSource {
   /** Likewise, and puts the best of the row into that row of the list. */
   pick(scores: Float32Array, prefix: Prefix, into: Candidates, row: number, step: Step, stepIndex: number): void {
     this.process(scores, prefix, row, step, stepIndex);
-    const bad = bestOfRow(scores, into, row);
+    const bad = this.#list.fill(row, scores);
     if (bad !== undefined) refuseScores(step, stepIndex, row, bad);
     if (this.#scale === "logits") {
       const total = logSumExp(scores);
@@ -206,33 +202,6 @@ class RowRestrictions implements Rules {
     for (let i = row === 0 ? 0 : this.#ends[row - 1]!; i < end; i++) if (this.#banned[i] === token) return true;
     return false;
   }
-}
-
-/**
- * The best of a row, best first, lower token first among equals, by insertion into a short sorted list. Returns the
- * number that makes the row unusable, if there is one. A row without any possible token is usable: its hypothesis ends there.
- */
-function bestOfRow(scores: Float32Array, into: Candidates, row: number): number | undefined {
-  const { count, tokens, logProbabilities } = into;
-  const at = row * count;
-  let filled = 0;
-  let worst = -Infinity;
-  for (let token = 0; token < scores.length; token++) {
-    const score = scores[token]!;
-    // Written so that NaN gets in here too.
-    if (score <= worst) continue;
-    if (!(score < Infinity)) return score;
-    let to = at + (filled < count ? filled++ : count - 1);
-    for (; to > at && logProbabilities[to - 1]! < score; to--) {
-      logProbabilities[to] = logProbabilities[to - 1]!;
-      tokens[to] = tokens[to - 1]!;
-    }
-    logProbabilities[to] = score;
-    tokens[to] = token;
-    if (filled === count) worst = logProbabilities[at + count - 1]!;
-  }
-  logProbabilities.fill(-Infinity, at + filled, at + count);
-  return undefined;
 }
 
 function checkCandidates({ count, logProbabilities }: Candidates, step: Step, stepIndex: number, rows: number): void {

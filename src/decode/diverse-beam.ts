@@ -2,10 +2,11 @@
 import { ConfigError } from "../base/index.ts";
 import { checkBeams, type BeamSearchOptions } from "./beam.ts";
 import { CandidateSource } from "./candidates.ts";
+import { CoveragePenalty } from "./coverage.ts";
 import { Extensions, Frontier } from "./frontier.ts";
 import { NBest } from "./n-best.ts";
-import { minimumTokens } from "./processors/length.ts";
-import { checkCount, checkLengths, checkSignal, checkToken, endsOf, promptsOf, type Hypothesis } from "./search.ts";
+import { withMinimum } from "./processors/length.ts";
+import { checkCount, checkSignal, checkToken, endsOf, lengthsOf, promptsOf, type Hypothesis } from "./search.ts";
 import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
@@ -34,19 +35,21 @@ export async function diverseBeamSearch(
     start,
     end,
     maxTokens,
-    minTokens = 0,
+    minTokens,
     processors = [],
+    stop,
     signal,
     beams = 4,
     groups,
     diversityPenalty,
     padding,
     lengthPenalty = 1,
+    coveragePenalty = 0,
     earlyStopping = false,
     nbest = 1,
   }: DiverseBeamSearchOptions,
 ): Promise<Hypothesis[][]> {
-  checkLengths(maxTokens, minTokens);
+  const { most, least } = lengthsOf(stepper, maxTokens, minTokens);
   checkBeams(beams, nbest);
   checkCount("groups", groups, 1);
   if (beams % groups !== 0) throw new ConfigError("groups", `must divide beams (got ${groups} and ${beams}).`);
@@ -56,17 +59,15 @@ export async function diverseBeamSearch(
   const ends = endsOf(stepper, end);
   const size = beams / groups;
   const trellis = new Trellis(prompts);
-  const frontier = new Frontier(trellis, prompts, beams);
+  const coverage = coveragePenalty === 0 ? undefined : new CoveragePenalty(stepper, coveragePenalty);
+  const frontier = new Frontier({ trellis, prompts, width: beams, ends, stop, bonus: coverage?.of });
   // List of group g of sentence s at s × groups + g; so for `isDone`.
   const lists = Array.from(
     { length: prompts.length * groups },
-    () => new NBest({ size, lengthPenalty, earlyStopping, maxTokens }),
+    (_, id) => new NBest({ size, lengthPenalty, earlyStopping, maxTokens: most[Math.floor(id / groups)]! }),
   );
   const isDone = new Uint8Array(lists.length);
-  const source = new CandidateSource(
-    stepper,
-    minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors,
-  );
+  const source = new CandidateSource(stepper, withMinimum(processors, least, ends));
   const candidatesKept = Math.min(Math.max(2, 1 + ends.length) * size, vocabularySize);
   const best = new Extensions(Math.max(2, 1 + ends.length) * size, size);
   const scratch = new Float32Array(vocabularySize);
@@ -77,10 +78,11 @@ export async function diverseBeamSearch(
     const { step } = frontier;
     const scores = await source.scores(step);
     const shortlist = source.shortlist(frontier.alive * frontier.beams, candidatesKept);
-    const isLast = frontier.generated + 1 === maxTokens;
+    coverage?.look(step, frontier.generated);
     let alive = 0;
     for (let place = 0; place < frontier.alive; place++) {
       const sentence = frontier.sentences[place]!;
+      const isLast = frontier.generated + 1 === most[sentence];
       let chosenCount = 0;
       let open = 0;
       for (let group = 0; group < groups; group++) {
@@ -99,7 +101,7 @@ export async function diverseBeamSearch(
             source.pick(scratch, prefix, shortlist, row, step, frontier.generated);
           }
           best.merge(shortlist, from, until, frontier.sums);
-          opened = frontier.extend(best, ends, lists[id]!, first, size);
+          opened = frontier.extend(best, lists[id]!, first, size);
           for (let row = first; row < first + opened; row++) chosen[chosenCount++] = frontier.nextToken(row);
           if (opened === 0 || lists[id]!.isDone(best.sums[0]!, frontier.generated + 1)) {
             isDone[id] = 1;

@@ -1,6 +1,7 @@
 // The open hypotheses of all sentences still alive, and how a step turns them into the next ones. Typed arrays in two
 // sets, swapped every step; nothing is allocated but the step itself.
 import type { NBest } from "./n-best.ts";
+import type { StopRule } from "./search.ts";
 import type { Candidates, Step } from "./stepper.ts";
 import type { Prefix, Trellis } from "./trellis.ts";
 
@@ -10,6 +11,17 @@ interface Rows {
   readonly nodes: Int32Array;
   /** Σ log p so far; −Infinity marks a row that only fills its place. */
   readonly sums: Float64Array;
+}
+
+export interface FrontierOptions {
+  readonly trellis: Trellis;
+  readonly prompts: readonly (readonly number[])[];
+  /** Rows a sentence after the first step. */
+  readonly width: number;
+  readonly ends: readonly number[];
+  readonly stop?: StopRule | undefined;
+  /** Added to the score of a hypothesis that continues this row of the present step and ends: never above 0. */
+  readonly bonus?: ((row: number) => number) | undefined;
 }
 
 export class Frontier {
@@ -22,11 +34,17 @@ export class Frontier {
   generated = 0;
   readonly width: number;
   readonly #trellis: Trellis;
+  readonly #ends: readonly number[];
+  readonly #stop: StopRule | undefined;
+  readonly #bonus: (row: number) => number;
   #now: Rows;
   #next: Rows;
 
-  constructor(trellis: Trellis, prompts: readonly (readonly number[])[], width: number) {
+  constructor({ trellis, prompts, width, ends, stop, bonus = () => 0 }: FrontierOptions) {
     this.width = width;
+    this.#ends = ends;
+    this.#stop = stop;
+    this.#bonus = bonus;
     this.alive = prompts.length;
     this.sentences = Int32Array.from(prompts, (_, sentence) => sentence);
     this.#trellis = trellis;
@@ -52,7 +70,7 @@ export class Frontier {
   /** The hypothesis of a row; an empty row has none. */
   readonly prefix = (row: number): Prefix | undefined => {
     if (this.#now.sums[row] === -Infinity) return undefined;
-    return this.#trellis.prefix(this.sentences[Math.floor(row / this.beams)]!, this.#now.nodes[row]!, this.generated);
+    return this.#trellis.prefix(this.#sentenceOf(row), this.#now.nodes[row]!, this.generated);
   };
 
   /** Sums of the open hypotheses. */
@@ -61,27 +79,36 @@ export class Frontier {
   }
 
   /**
-   * Goes through a sentence's (or a group's) extensions, best first: an END among the best `size` goes to the list, any
-   * other token opens a row, until `size` rows are open; rows that find no token stay empty. The rows lie at `first` and
-   * on among the next ones. Returns how many opened.
+   * Goes through a sentence's (or a group's) extensions, best first: one that ends the hypothesis goes to the list if it is
+   * among the best `size`, any other opens a row, until `size` rows are open; rows that find no token stay empty. The rows
+   * lie at `first` and on among the next ones. Returns how many opened.
    */
-  extend(best: Extensions, ends: readonly number[], list: NBest, first: number, size: number): number {
+  extend(best: Extensions, list: NBest, first: number, size: number): number {
     let opened = 0;
     for (let rank = 0; rank < best.size && opened < size; rank++) {
       const token = best.tokens[rank]!;
       const row = best.rows[rank]!;
       const sum = best.sums[rank]!;
-      if (ends.includes(token)) {
-        if (rank < size) list.add(this.#now.nodes[row]!, sum, this.generated + 1, true);
+      if (this.#ends.includes(token)) {
+        if (rank < size) list.add(this.#now.nodes[row]!, sum, this.generated + 1, "end", this.#bonus(row));
+        continue;
+      }
+      const node = this.#trellis.add(token, this.#now.nodes[row]!, sum);
+      if (this.#stop !== undefined && this.#stop(this.#trellis.read(node), this.#sentenceOf(row))) {
+        if (rank < size) list.add(node, sum, this.generated + 1, "stop", this.#bonus(row));
         continue;
       }
       const to = first + opened++;
       this.#next.tokens[to] = token;
       this.#next.parents[to] = row;
-      this.#next.nodes[to] = this.#trellis.add(token, this.#now.nodes[row]!);
+      this.#next.nodes[to] = node;
       this.#next.sums[to] = sum;
     }
     return opened;
+  }
+
+  #sentenceOf(row: number): number {
+    return this.sentences[Math.floor(row / this.beams)]!;
   }
 
   /** Marks the next rows from `first` + `opened` to `first` + `size` as empty; a model still computes them, as copies. */
@@ -102,7 +129,8 @@ export class Frontier {
   /** Hands the next rows from `first` to `first` + `count` to the list, as cut off at this length. */
   close(list: NBest, first: number, count: number): void {
     for (let row = first; row < first + count; row++) {
-      list.add(this.#next.nodes[row]!, this.#next.sums[row]!, this.generated + 1, false);
+      const bonus = this.#bonus(this.#next.parents[row]!);
+      list.add(this.#next.nodes[row]!, this.#next.sums[row]!, this.generated + 1, "cut", bonus);
     }
   }
 

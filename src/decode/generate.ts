@@ -6,7 +6,16 @@ import { diverseBeamSearch } from "./diverse-beam.ts";
 import { greedySearch } from "./greedy.ts";
 import type { EarlyStopping } from "./n-best.ts";
 import { badWords, suppressed, suppressedAt, wordBias } from "./processors/banned.ts";
-import { epsilonCutoff, etaCutoff, nucleus, renormalised, temperature, topK, typical } from "./processors/filters.ts";
+import {
+  epsilonCutoff,
+  etaCutoff,
+  minP,
+  nucleus,
+  renormalised,
+  temperature,
+  topK,
+  typical,
+} from "./processors/filters.ts";
 import { forcedAt, forcedFirst, forcedLast } from "./processors/forced.ts";
 import { lengthDecay, minimumTokens } from "./processors/length.ts";
 import { noRepeatNgram, noSourceNgram, repetitionPenalty, sourceRepetitionPenalty } from "./processors/repetition.ts";
@@ -31,6 +40,7 @@ export interface GenerationConfig {
   temperature: number;
   top_k: number;
   top_p: number;
+  min_p: number;
   typical_p: number;
   epsilon_cutoff: number;
   eta_cutoff: number;
@@ -68,6 +78,7 @@ const defaults: GenerationConfig = {
   temperature: 1,
   top_k: 50,
   top_p: 1,
+  min_p: 0,
   typical_p: 1,
   epsilon_cutoff: 0,
   eta_cutoff: 0,
@@ -157,7 +168,10 @@ export async function generate(
     return outputs.map((hypothesis) => [hypothesis]);
   }
   if (config.do_sample)
-    throw new ConfigError("do_sample", "sampling within a beam is not offered. Set num_beams to 1.");
+    throw new ConfigError(
+      "do_sample",
+      "sampling within a beam is not offered as there. Set num_beams to 1, or use stochasticBeamSearch.",
+    );
   const beamOptions = {
     ...common,
     beams: config.num_beams,
@@ -263,6 +277,7 @@ function filtersOf(config: GenerationConfig): ScoreProcessor[] {
   if (config.temperature !== 1) list.push(temperature(config.temperature));
   if (config.top_k > 0) list.push(topK(config.top_k));
   if (config.top_p < 1) list.push(nucleus(config.top_p));
+  if (config.min_p > 0) list.push(minP(config.min_p));
   if (config.typical_p < 1) list.push(typical(config.typical_p));
   if (config.epsilon_cutoff > 0) list.push(epsilonCutoff(config.epsilon_cutoff));
   if (config.eta_cutoff > 0) list.push(etaCutoff(config.eta_cutoff));

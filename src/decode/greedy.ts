@@ -1,8 +1,8 @@
 // Greedy search: the likeliest token, and again.
 import { CandidateSource } from "./candidates.ts";
-import { minimumTokens } from "./processors/length.ts";
-import { endsOf, type Hypothesis, type Scale } from "./search.ts";
-import { singleSearch, type SingleSearchOptions } from "./single.ts";
+import { withMinimum } from "./processors/length.ts";
+import { endsOf, lengthsOf, type Hypothesis, type Scale } from "./search.ts";
+import { finish, singleSteps, type Chosen, type SingleSearchOptions } from "./single.ts";
 import type { Stepper } from "./stepper.ts";
 
 export interface GreedySearchOptions extends SingleSearchOptions {
@@ -18,9 +18,13 @@ export interface GreedySearchOptions extends SingleSearchOptions {
  * const outputs = await greedySearch(stepper, { start: 1, end: 2, maxTokens: 50 });
  */
 export function greedySearch(stepper: Stepper, options: GreedySearchOptions): Promise<Hypothesis[]> {
-  const { end, minTokens = 0, processors = [], scale = "logProbabilities" } = options;
+  return finish(greedySteps(stepper, options));
+}
+
+export function greedySteps(stepper: Stepper, options: GreedySearchOptions): AsyncGenerator<Chosen, Hypothesis[]> {
+  const { end, maxTokens, minTokens, processors = [], scale = "logProbabilities" } = options;
   const ends = endsOf(stepper, end);
-  const all = minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors;
-  const source = new CandidateSource(stepper, all, scale);
-  return singleSearch(stepper, options, ends, (step, stepIndex, prefixOf) => source.next(step, stepIndex, prefixOf, 1));
+  const { least } = lengthsOf(stepper, maxTokens, minTokens);
+  const source = new CandidateSource(stepper, withMinimum(processors, least, ends), scale);
+  return singleSteps(stepper, options, ends, (step, stepIndex, prefixOf) => source.next(step, stepIndex, prefixOf, 1));
 }

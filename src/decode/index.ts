@@ -1,17 +1,34 @@
-// decode: search over next-token scores: greedy, beam, diverse beam, sampling, and the parts that change scores on the way.
+// decode: search over next-token scores: greedy, beams of several kinds, sampling, and the parts that change scores on the way.
+export { following, overCharacters, trie, type Automaton, type TrieNode } from "./automaton.ts";
 export { beamSearch, type BeamSearchOptions } from "./beam.ts";
+export { constrainedBeamSearch, type ConstrainedBeamSearchOptions } from "./constrained-beam.ts";
 export { diverseBeamSearch, type DiverseBeamSearchOptions } from "./diverse-beam.ts";
+export { ensemble, type EnsembleOptions } from "./ensemble.ts";
 export { generate, type GenerateOptions, type GenerationConfig } from "./generate.ts";
 export { greedySearch, type GreedySearchOptions } from "./greedy.ts";
+export { gnmtPenalty, type LengthPenalty } from "./length-penalty.ts";
 export { type EarlyStopping } from "./n-best.ts";
 export { allowedTokens, badWords, suppressed, suppressedAt, wordBias } from "./processors/banned.ts";
-export { epsilonCutoff, etaCutoff, nucleus, renormalised, temperature, topK, typical } from "./processors/filters.ts";
+export { frequencyPenalty, presencePenalty } from "./processors/counts.ts";
+export {
+  epsilonCutoff,
+  etaCutoff,
+  minP,
+  nucleus,
+  renormalised,
+  temperature,
+  topK,
+  typical,
+} from "./processors/filters.ts";
 export { forcedAt, forcedFirst, forcedLast, forcedPrefix } from "./processors/forced.ts";
 export { lengthDecay, minimumTokens, type LengthDecayOptions } from "./processors/length.ts";
 export { noRepeatNgram, noSourceNgram, repetitionPenalty, sourceRepetitionPenalty } from "./processors/repetition.ts";
 export { restriction, type Rules, type ScoreProcessor } from "./processors/score-processor.ts";
 export { sample, type SampleOptions } from "./sampling.ts";
-export { SearchAborted, type Hypothesis, type Scale, type SearchOptions } from "./search.ts";
+export { SearchAborted, type Hypothesis, type Scale, type SearchOptions, type StopRule } from "./search.ts";
 export { type SingleSearchOptions } from "./single.ts";
-export { type Candidates, type Step, type Stepper } from "./stepper.ts";
+export { type Candidates, type SourceAttention, type Step, type Stepper } from "./stepper.ts";
+export { stochasticBeamSearch, type StochasticBeamSearchOptions } from "./stochastic-beam.ts";
+export { beforeStop, stopStrings } from "./stop-strings.ts";
+export { streamGreedy, streamSample, type StreamedToken } from "./streaming.ts";
 export { type Prefix } from "./trellis.ts";

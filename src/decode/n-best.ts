@@ -1,6 +1,7 @@
 // The ended hypotheses of one sentence, and the question whether better ones can still come.
-import { normalised, type Hypothesis } from "./search.ts";
-import type { Trellis } from "./trellis.ts";
+import { divisorOf, normalised, type LengthPenalty } from "./length-penalty.ts";
+import type { Ending, Hypothesis } from "./search.ts";
+import type { EndedHypothesis, Trellis } from "./trellis.ts";
 
 /**
  * When a sentence's search ends, once as many hypotheses have ended as there are beams:
@@ -13,16 +14,13 @@ export type EarlyStopping = boolean | "never";
 
 export interface NBestOptions {
   readonly size: number;
-  readonly lengthPenalty: number;
+  readonly lengthPenalty: LengthPenalty;
   readonly earlyStopping: EarlyStopping;
   readonly maxTokens: number;
 }
 
-interface Entry {
-  score: number;
-  logProbability: number;
-  node: number;
-  finished: boolean;
+interface Entry extends EndedHypothesis {
+  readonly node: number;
 }
 
 /** Keeps the `size` best ended hypotheses of one sentence (or of one group of its beams). */
@@ -34,16 +32,23 @@ export class NBest {
     this.#options = options;
   }
 
-  /** Offers a hypothesis of `generated` tokens, END counted, whose last token before END is `node`. */
-  add(node: number, logProbability: number, generated: number, finished: boolean): void {
-    const score = normalised(logProbability, generated, this.#options.lengthPenalty);
+  /**
+   * Offers a hypothesis of `generated` tokens, END counted, whose last token before END is `node`. `bonus` is added to its
+   * score and never above 0, as the question whether better ones can come counts on.
+   */
+  add(node: number, logProbability: number, generated: number, ending: Ending, bonus = 0): void {
+    const score = normalised(logProbability, generated, this.#options.lengthPenalty) + bonus;
     const entries = this.#entries;
     if (entries.length === this.#options.size) {
       const worst = this.#worst();
       if (!(score > entries[worst]!.score)) return;
       entries.splice(worst, 1);
     }
-    entries.push({ score, logProbability, node, finished });
+    entries.push({ score, logProbability, node, ending });
+  }
+
+  get count(): number {
+    return this.#entries.length;
   }
 
   /** Whether the search can stop, when the best candidate of this step sums to `best` at `generated` tokens. */
@@ -51,8 +56,10 @@ export class NBest {
     const { size, lengthPenalty, earlyStopping, maxTokens } = this.#options;
     if (this.#entries.length < size) return false;
     if (earlyStopping === true) return true;
-    const length = earlyStopping === "never" && lengthPenalty > 0 ? maxTokens : generated;
-    return this.#entries[this.#worst()]!.score >= normalised(best, length, lengthPenalty);
+    // Log-probabilities are below 0, so the largest divisor flatters most; it grows or falls evenly, so it lies at an end.
+    const now = divisorOf(lengthPenalty, generated);
+    const divisor = earlyStopping === "never" ? Math.max(now, divisorOf(lengthPenalty, maxTokens)) : now;
+    return this.#entries[this.#worst()]!.score >= best / divisor;
   }
 
   /** The first of the lowest. */
@@ -71,11 +78,6 @@ export class NBest {
       .reverse()
       .sort((a, b) => b.score - a.score)
       .slice(0, count)
-      .map(({ node, score, logProbability, finished }) => ({
-        tokens: trellis.read(node),
-        score,
-        logProbability,
-        finished,
-      }));
+      .map((entry) => trellis.hypothesis(entry.node, entry));
   }
 }

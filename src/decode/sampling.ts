@@ -2,9 +2,9 @@
 import { ConfigError, randomKey, RandomStream } from "../base/index.ts";
 import { CandidateSource } from "./candidates.ts";
 import { logSumExp } from "./log-sum-exp.ts";
-import { minimumTokens } from "./processors/length.ts";
-import { endsOf, refuseScores, type Hypothesis, type Scale } from "./search.ts";
-import { singleSearch, type SingleSearchOptions } from "./single.ts";
+import { withMinimum } from "./processors/length.ts";
+import { endsOf, lengthsOf, refuseScores, type Hypothesis, type Scale } from "./search.ts";
+import { finish, singleSteps, type Chosen, type SingleSearchOptions } from "./single.ts";
 import type { Candidates, Stepper } from "./stepper.ts";
 
 export interface SampleOptions extends SingleSearchOptions {
@@ -23,7 +23,11 @@ export interface SampleOptions extends SingleSearchOptions {
  * await sample(stepper, { start: 1, end: 2, maxTokens: 50, seed: 7, processors: [temperature(0.8), nucleus(0.95)] });
  */
 export function sample(stepper: Stepper, options: SampleOptions): Promise<Hypothesis[]> {
-  const { end, minTokens = 0, processors = [], seed, scale = "logProbabilities" } = options;
+  return finish(sampleSteps(stepper, options));
+}
+
+export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGenerator<Chosen, Hypothesis[]> {
+  const { end, maxTokens, minTokens, processors = [], seed, scale = "logProbabilities" } = options;
   if (typeof seed !== "number" && seed.length !== stepper.sentences) {
     throw new ConfigError(
       "seed",
@@ -31,9 +35,9 @@ export function sample(stepper: Stepper, options: SampleOptions): Promise<Hypoth
     );
   }
   const ends = endsOf(stepper, end);
-  const all = minTokens > 0 ? [minimumTokens(minTokens, ends), ...processors] : processors;
-  const source = new CandidateSource(stepper, all, scale);
-  return singleSearch(stepper, options, ends, async (step, stepIndex, prefixOf) => {
+  const { least } = lengthsOf(stepper, maxTokens, minTokens);
+  const source = new CandidateSource(stepper, withMinimum(processors, least, ends), scale);
+  return singleSteps(stepper, options, ends, async (step, stepIndex, prefixOf) => {
     const scores = await source.scores(step);
     const { vocabularySize } = stepper;
     const drawn: Candidates = {

@@ -1,4 +1,4 @@
-// What every search takes and gives: its options, a hypothesis, and the length normalisation between them.
+// What every search takes and gives: its options, a hypothesis, and the checks between them.
 import { ConfigError, HeddleError } from "../base/index.ts";
 import type { ScoreProcessor } from "./processors/score-processor.ts";
 import type { Step, Stepper } from "./stepper.ts";
@@ -11,25 +11,35 @@ export interface SearchOptions {
   readonly start: number | readonly (readonly number[])[];
   /** The token, or tokens, that end a hypothesis. Without one every hypothesis runs to `maxTokens`. */
   readonly end?: number | readonly number[];
-  /** The most tokens to generate, END counted, start not. */
-  readonly maxTokens: number;
-  /** END is refused before this many tokens. */
-  readonly minTokens?: number;
+  /** The most tokens to generate, END counted, start not: one number for all, or each sentence's own. */
+  readonly maxTokens: number | readonly number[];
+  /** END is refused before this many tokens: one number for all, or each sentence's own. */
+  readonly minTokens?: number | readonly number[];
   /** Changes to the scores before the choice, applied in this order. */
   readonly processors?: readonly ScoreProcessor[];
+  /** Says of a hypothesis that it ends here, without END: a stop string. Its last token stays. */
+  readonly stop?: StopRule;
   /** Looked at between steps. */
   readonly signal?: AbortSignal;
 }
+
+/** Whether what was generated so far is a whole output. */
+export type StopRule = (generated: readonly number[], sentence: number) => boolean;
+
+/** How a hypothesis came to its end: by END, by a stop rule, or not: cut at the greatest length, or nothing could follow. */
+export type Ending = "end" | "stop" | "cut";
 
 /** One output of a search. */
 export interface Hypothesis {
   /** What was generated, without the start and without END. */
   readonly tokens: number[];
-  /** logProbability / n^lengthPenalty, n = tokens generated, END counted. */
+  /** logProbability divided as the length penalty says, by n^lengthPenalty for a number; n = tokens generated, END counted. */
   readonly score: number;
   /** Sum over all tokens, END too, of the log-probability after the processors had their say. */
   readonly logProbability: number;
-  /** Whether it ended with END; otherwise `maxTokens` cut it. */
+  /** The same token by token; where END ended it, END's comes last, so there is one more than there are tokens. */
+  readonly tokenLogProbabilities: number[];
+  /** Whether it ended with END or by the stop rule; otherwise `maxTokens` cut it. */
   readonly finished: boolean;
 }
 
@@ -43,11 +53,6 @@ export type Scale = "logProbabilities" | "logits";
 /** Thrown between two steps after the caller's signal was raised. */
 export class SearchAborted extends HeddleError {
   override name = "AbortError";
-}
-
-/** Σ log p / n^penalty. Penalty 0: the plain sum; 1: the mean; above, longer hypotheses gain. n counts END. */
-export function normalised(logProbability: number, generated: number, lengthPenalty: number): number {
-  return logProbability / generated ** lengthPenalty;
 }
 
 /** Every sentence's start tokens. */
@@ -87,15 +92,32 @@ export function checkCount(place: string, count: number, least: number): void {
   }
 }
 
-export function checkLengths(maxTokens: number, minTokens: number): void {
-  checkCount("maxTokens", maxTokens, 1);
-  checkCount("minTokens", minTokens, 0);
-  if (minTokens > maxTokens) {
+/** The greatest length of each sentence, and the least. */
+export function lengthsOf(
+  { sentences }: Stepper,
+  maxTokens: SearchOptions["maxTokens"],
+  minTokens: SearchOptions["minTokens"] = 0,
+): { readonly most: readonly number[]; readonly least: readonly number[] } {
+  const each = (place: string, given: number | readonly number[], smallest: number): readonly number[] => {
+    const all = typeof given === "number" ? new Array<number>(sentences).fill(given) : given;
+    if (all.length !== sentences)
+      throw new ConfigError(
+        place,
+        `${all.length} lengths for ${sentences} sentences. Give one a sentence, or a number.`,
+      );
+    for (const count of new Set(all)) checkCount(place, count, smallest);
+    return all;
+  };
+  const most = each("maxTokens", maxTokens, 1);
+  const least = each("minTokens", minTokens, 0);
+  const crossed = most.findIndex((count, sentence) => least[sentence]! > count);
+  if (crossed >= 0) {
     throw new ConfigError(
       "minTokens",
-      `${minTokens} tokens at least cannot be had with maxTokens ${maxTokens}. Raise maxTokens.`,
+      `${least[crossed]} tokens at least cannot be had with maxTokens ${most[crossed]}. Raise maxTokens.`,
     );
   }
+  return { most, least };
 }
 
 export function checkSignal(signal: AbortSignal | undefined, stepIndex: number): void {

@@ -1,23 +1,31 @@
 // The loop of every search that keeps one hypothesis a sentence: greedy search and sampling differ in the choice alone.
-import { checkLengths, checkSignal, normalised, promptsOf, type Hypothesis, type SearchOptions } from "./search.ts";
+import { normalised, type LengthPenalty } from "./length-penalty.ts";
+import { checkSignal, lengthsOf, promptsOf, type Ending, type Hypothesis, type SearchOptions } from "./search.ts";
 import type { Candidates, Step, Stepper } from "./stepper.ts";
 import { Trellis, type Prefix, type PrefixOf } from "./trellis.ts";
 
 export interface SingleSearchOptions extends SearchOptions {
-  /** Exponent of the length that the reported score is divided by; the choice does not depend on it. */
-  readonly lengthPenalty?: number;
+  /** What the reported score is divided by, see `LengthPenalty`; the choice does not depend on it. */
+  readonly lengthPenalty?: LengthPenalty;
 }
 
 /** Chooses one token a row: candidates of which the first of each row is taken, −Infinity where there is none. */
-export type Choice = (step: Step, stepIndex: number, prefixOf: PrefixOf) => Promise<Candidates>;
+export type Choose = (step: Step, stepIndex: number, prefixOf: PrefixOf) => Promise<Candidates>;
 
-export async function singleSearch(
+/** What a step chose, before sentences leave. */
+export interface Chosen {
+  readonly step: Step;
+  readonly choice: Candidates;
+}
+
+/** Advances step by step, for those who want every token as it comes; returns the whole outputs. */
+export async function* singleSteps(
   stepper: Stepper,
-  { start, maxTokens, minTokens = 0, signal, lengthPenalty = 1 }: SingleSearchOptions,
+  { start, maxTokens, minTokens, stop, signal, lengthPenalty = 1 }: SingleSearchOptions,
   ends: readonly number[],
-  choose: Choice,
-): Promise<Hypothesis[]> {
-  checkLengths(maxTokens, minTokens);
+  choose: Choose,
+): AsyncGenerator<Chosen, Hypothesis[]> {
+  const { most } = lengthsOf(stepper, maxTokens, minTokens);
   const prompts = promptsOf(stepper, start);
   const trellis = new Trellis(prompts);
   const results = new Array<Hypothesis>(prompts.length);
@@ -39,6 +47,7 @@ export async function singleSearch(
     };
     const prefixOf = (row: number): Prefix => trellis.prefix(sentences[row]!, nodes[sentences[row]!]!, generated);
     const choice = await choose(step, generated, prefixOf);
+    yield { step, choice };
     let kept = 0;
     for (let row = 0; row < alive; row++) {
       const sentence = sentences[row]!;
@@ -48,15 +57,16 @@ export async function singleSearch(
       const isStuck = logProbability === -Infinity;
       const isEnd = !isStuck && ends.includes(token);
       if (!isStuck) sums[sentence]! += logProbability;
-      if (!isStuck && !isEnd) nodes[sentence] = trellis.add(token, nodes[sentence]!);
-      if (isStuck || isEnd || generated + 1 === maxTokens) {
+      if (!isStuck && !isEnd) nodes[sentence] = trellis.add(token, nodes[sentence]!, sums[sentence]!);
+      const isStopped = !isStuck && !isEnd && stop !== undefined && stop(trellis.read(nodes[sentence]!), sentence);
+      if (isStuck || isEnd || isStopped || generated + 1 === most[sentence]) {
         const length = isStuck ? Math.max(generated, 1) : generated + 1;
-        results[sentence] = {
-          tokens: trellis.read(nodes[sentence]!),
+        const ending: Ending = isEnd ? "end" : isStopped ? "stop" : "cut";
+        results[sentence] = trellis.hypothesis(nodes[sentence]!, {
           score: normalised(sums[sentence]!, length, lengthPenalty),
           logProbability: sums[sentence]!,
-          finished: isEnd,
-        };
+          ending,
+        });
         continue;
       }
       sentences[kept] = sentence;
@@ -66,4 +76,12 @@ export async function singleSearch(
     alive = kept;
   }
   return results;
+}
+
+/** Runs to the end. */
+export async function finish(steps: AsyncGenerator<Chosen, Hypothesis[]>): Promise<Hypothesis[]> {
+  for (;;) {
+    const { done, value } = await steps.next();
+    if (done === true) return value;
+  }
 }

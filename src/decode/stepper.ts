@@ -23,9 +23,19 @@ export interface Candidates {
   readonly logProbabilities: Float32Array;
 }
 
+/** Where the rows of a step looked in their sources. */
+export interface SourceAttention {
+  /** Columns of `weights`. */
+  readonly sourceTime: number;
+  /** Source tokens of every sentence of the batch, by its index; the columns beyond hold padding. */
+  readonly lengths: Int32Array;
+  /** [rows, sourceTime]; a row sums to 1. */
+  readonly weights: Float32Array;
+}
+
 /**
- * A model that was started on a batch of sentences and now advances token by token. Exactly one of the three methods is
- * called a step. The arrays of a `Step` belong to the search and are reused once the promise settles; an array that a
+ * A model that was started on a batch of sentences and now advances token by token. Exactly one of the first three methods
+ * is called a step. The arrays of a `Step` belong to the search and are reused once the promise settles; an array that a
  * stepper returns belongs to the search until the next call, which may overwrite it.
  */
 export interface Stepper {
@@ -40,4 +50,6 @@ export interface Stepper {
    * greedy search or sampling that is to act on raw scores (see `Scale` in `search.ts`).
    */
   logits?(step: Step): Promise<Float32Array>;
+  /** Where the step that was just scored looked. Optional, as only the coverage penalty needs it. */
+  attention?(): SourceAttention;
 }

@@ -1,4 +1,5 @@
 // Hypotheses as paths in a tree: a node is a token and the node before it, so that extending a beam copies nothing.
+import type { Ending, Hypothesis } from "./search.ts";
 
 /** A hypothesis so far, as a score processor sees it. Valid only during the call. */
 export interface Prefix {
@@ -15,11 +16,20 @@ export interface Prefix {
 /** The hypothesis that a row of a step continues; undefined where the row only fills its place. */
 export type PrefixOf = (row: number) => Prefix | undefined;
 
+/** What is known of a hypothesis that has ended, besides its tokens. */
+export interface EndedHypothesis {
+  readonly score: number;
+  readonly logProbability: number;
+  readonly ending: Ending;
+}
+
 /** The tree of everything a search has generated. Node −1 is the start. */
 export class Trellis {
   readonly #prompts: readonly (readonly number[])[];
   #token = new Int32Array(1024);
   #previous = new Int32Array(1024);
+  /** Σ log p from the start to each node. */
+  #sum = new Float64Array(1024);
   #size = 0;
   readonly #prefix: TreePrefix;
 
@@ -28,14 +38,18 @@ export class Trellis {
     this.#prefix = new TreePrefix(this);
   }
 
-  /** Appends a token after a node; the new node. */
-  add(token: number, previous: number): number {
+  /** Appends a token after a node, with the log-probability of all from the start to it; the new node. */
+  add(token: number, previous: number, sum: number): number {
     if (this.#size === this.#token.length) {
       this.#token = grown(this.#token);
       this.#previous = grown(this.#previous);
+      const sums = new Float64Array(this.#size * 2);
+      sums.set(this.#sum);
+      this.#sum = sums;
     }
     this.#token[this.#size] = token;
     this.#previous[this.#size] = previous;
+    this.#sum[this.#size] = sum;
     return this.#size++;
   }
 
@@ -49,6 +63,29 @@ export class Trellis {
     const tokens: number[] = [];
     for (let at = node; at >= 0; at = this.#previous[at]!) tokens.push(this.#token[at]!);
     return tokens.reverse();
+  }
+
+  tokenAt(node: number): number {
+    return this.#token[node]!;
+  }
+
+  /** The log-probability of all from the start to this node. */
+  sumAt(node: number): number {
+    return node < 0 ? 0 : this.#sum[node]!;
+  }
+
+  /** The hypothesis whose last token, END apart, is this node. */
+  hypothesis(node: number, ended: EndedHypothesis): Hypothesis {
+    const { logProbability, score, ending } = ended;
+    const steps = ending === "end" ? [logProbability - this.sumAt(node)] : [];
+    for (let at = node; at >= 0; at = this.#previous[at]!) steps.push(this.#sum[at]! - this.sumAt(this.#previous[at]!));
+    return {
+      tokens: this.read(node),
+      score,
+      logProbability,
+      tokenLogProbabilities: steps.reverse(),
+      finished: ending !== "cut",
+    };
   }
 
   /** Writes the path to this node so that it ends before `end`. */

@@ -19,9 +19,11 @@ function everything(conditional: Conditional, key: number, maxTokens: number): H
   const extend = (tokens: number[], sum: number): void => {
     for (const [token, logProbability] of logSoftmax(conditional(key, [start, ...tokens])).entries()) {
       const total = sum + Math.fround(logProbability);
-      if (token === end) all.push({ tokens, logProbability: total, score: 0, finished: true });
+      if (token === end)
+        all.push({ tokens, logProbability: total, tokenLogProbabilities: [], score: 0, finished: true });
       else if (tokens.length + 1 === maxTokens) {
-        all.push({ tokens: [...tokens, token], logProbability: total, score: 0, finished: false });
+        const cut = { tokens: [...tokens, token], logProbability: total, tokenLogProbabilities: [] };
+        all.push({ ...cut, score: 0, finished: false });
       } else extend([...tokens, token], total);
     }
   };

@@ -1,5 +1,16 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { greedySearch, nucleus, sample, temperature, topK, type ScoreProcessor } from "../../src/decode/index.ts";
+import {
+  frequencyPenalty,
+  greedySearch,
+  minP,
+  nucleus,
+  presencePenalty,
+  sample,
+  temperature,
+  topK,
+  type ScoreProcessor,
+} from "../../src/decode/index.ts";
 import { hashed, logSoftmax, TableStepper, type Conditional } from "./table-stepper.ts";
 
 const end = 0;
@@ -29,7 +40,7 @@ function chiSquare(counts: readonly number[], expected: readonly number[]): numb
 describe("sampling", () => {
   // Critical values of χ² at p = 0.01: 15.09 with 5 degrees of freedom, 9.21 with 2.
   it("draws as often as the softmax says, with temperature too", async () => {
-    const draws = 50_000;
+    const draws = 100_000;
     expect(chiSquare(await frequencies([], draws), logSoftmax(logits).map(Math.exp))).toBeLessThan(15.09);
     const hot = logSoftmax(logits.map((x) => x / 1.7)).map(Math.exp);
     expect(chiSquare(await frequencies([temperature(1.7)], draws), hot)).toBeLessThan(15.09);
@@ -50,6 +61,49 @@ describe("sampling", () => {
       nucleus(mass).process({ sentence: 0, generated: 0, length: 1, tokens: Int32Array.of(1) }, row);
       expect(row.filter((x) => x > -Infinity)).toHaveLength(kept);
     }
+  });
+
+  it("no token of a nucleus can be spared", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: -6, max: 6, noNaN: true }), { minLength: 1, maxLength: 30 }),
+        fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+        (row, mass) => {
+          const probabilities = logSoftmax(row).map(Math.exp);
+          const scores = Float32Array.from(logSoftmax(row));
+          nucleus(mass).process({ sentence: 0, generated: 0, length: 1, tokens: Int32Array.of(1) }, scores);
+          const kept = probabilities.filter((_, token) => scores[token]! > -Infinity);
+          const sum = kept.reduce((a, b) => a + b, 0);
+          expect(sum).toBeGreaterThan(mass - 1e-5);
+          expect(sum - Math.min(...kept)).toBeLessThan(mass + 1e-5);
+          const dropped = probabilities.filter((_, token) => scores[token] === -Infinity);
+          expect(Math.max(0, ...dropped)).toBeLessThanOrEqual(Math.min(...kept) + 1e-6);
+        },
+      ),
+    );
+  });
+
+  it("keeps with min-p what is at least that share as likely as the likeliest", () => {
+    // Probabilities 0.15, 0.5, 0.05, 0.3: 0.3 of the largest is 0.15.
+    for (const [share, kept] of [
+      [0.05, [0, 1, 2, 3]],
+      [0.29, [0, 1, 3]],
+      [0.31, [1, 3]],
+      [0.7, [1]],
+    ] as const) {
+      const row = Float32Array.from([0.15, 0.5, 0.05, 0.3], Math.log);
+      minP(share).process({ sentence: 0, generated: 0, length: 1, tokens: Int32Array.of(1) }, row);
+      expect([0, 1, 2, 3].filter((token) => row[token]! > -Infinity)).toEqual(kept);
+    }
+  });
+
+  it("takes presence off once and frequency each time, of what was generated, not of what was given", () => {
+    const prefix = { sentence: 0, generated: 3, length: 5, tokens: Int32Array.of(0, 4, 2, 3, 2) };
+    const row = new Float32Array(5);
+    presencePenalty(0.5).process(prefix, row);
+    expect([...row]).toEqual([0, 0, -0.5, -0.5, 0]);
+    frequencyPenalty(0.25).process(prefix, row);
+    expect([...row]).toEqual([0, 0, -1, -0.75, 0]);
   });
 
   it("gives the same again with the same seed and something else with another", async () => {

@@ -45,6 +45,19 @@ export function nucleus(mass: number, keep = 1): ScoreProcessor {
 }
 
 /**
+ * Keeps the tokens at least `share` times as likely as the likeliest: many where the model is unsure, few where it is sure.
+ * Nguyen et al. 2025, "Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM Outputs", section 3.
+ *
+ * @example
+ * minP(0.1);
+ */
+export function minP(share: number, keep = 1): ScoreProcessor {
+  checkMass("minP", share);
+  const step = Math.log(share);
+  return { process: (_, scores) => dropUnlikely(scores, nthLargest(scores, 1) + step, keep) };
+}
+
+/**
  * Keeps the tokens whose surprise −log p is nearest to the entropy, until they reach `mass`. Meister et al. 2023, "Locally
  * Typical Sampling", section 3.2.
  */

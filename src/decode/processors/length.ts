@@ -4,16 +4,27 @@ import { checkCount } from "../search.ts";
 import { restriction, type ScoreProcessor } from "./score-processor.ts";
 
 /**
- * Refuses END until `tokens` tokens have been generated, the start not counted.
+ * Refuses END until `tokens` tokens have been generated, the start not counted; a list holds each sentence's own number.
  *
  * @example
  * minimumTokens(5, [2]); // at least five tokens before token 2 may end the output
  */
-export function minimumTokens(tokens: number, ends: readonly number[]): ScoreProcessor {
-  checkCount("minimumTokens", tokens, 0);
-  return restriction(({ generated }, rules) => {
-    if (generated < tokens) for (const end of ends) rules.ban(end);
+export function minimumTokens(tokens: number | readonly number[], ends: readonly number[]): ScoreProcessor {
+  const each = typeof tokens === "number" ? [tokens] : tokens;
+  for (const count of each) checkCount("minimumTokens", count, 0);
+  return restriction(({ sentence, generated }, rules) => {
+    const least = typeof tokens === "number" ? tokens : (tokens[sentence] ?? 0);
+    if (generated < least) for (const end of ends) rules.ban(end);
   });
+}
+
+/** The processors, with the least lengths before them where there are any. */
+export function withMinimum(
+  processors: readonly ScoreProcessor[],
+  least: readonly number[],
+  ends: readonly number[],
+): readonly ScoreProcessor[] {
+  return least.some((count) => count > 0) ? [minimumTokens(least, ends), ...processors] : processors;
 }
 
 export interface LengthDecayOptions {
