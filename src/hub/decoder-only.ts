@@ -17,12 +17,7 @@ export const parts = {
   output: "output",
 } as const;
 
-/**
- * The id that fills up a batch. Many of these models have none; then it is the one that ends a text, as is the custom, and
- * training them on asks for no end: name a `pad_token_id` for that.
- */
+/** The id that fills up a batch. Many of these models have none; then it is −1, which no text holds, so every token counts. */
 export function paddingOf(config: HubConfig): number {
-  const { pad_token_id: pad, eos_token_id: end } = config;
-  if (typeof pad === "number" && pad >= 0) return pad;
-  return numberOf({ eos_token_id: Array.isArray(end) ? end[0] : end }, "eos_token_id", 0);
+  return numberOf(config, "pad_token_id", -1);
 }

@@ -34,7 +34,7 @@ export interface SingleStackOptions {
   maxPositions?: number;
   /** A norm on the stack's input. */
   embeddingNorm?: boolean;
-  /** Id of padding. */
+  /** Id of padding; −1 where no token of the vocabulary stands for it. */
   pad?: number;
 }
 

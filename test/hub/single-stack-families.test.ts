@@ -210,7 +210,7 @@ describe("what cannot be honoured is an error", () => {
     ["llama", { head_dim: 16 }, /head_dim 16 is not supported for this family, only 8 is/],
     ["llama", { mlp_bias: true }, /mlp_bias true/],
     ["llama", { hidden_act: "relu" }, /hidden_act "relu" is not supported/],
-    ["llama", { pad_token_id: undefined, eos_token_id: "end" }, /eos_token_id must be a number/],
+    ["llama", { pad_token_id: "<pad>" }, /pad_token_id must be a number/],
   ];
   test.each(cases)("%s with %j", async (family, change, message) => {
     const { config, tensors } = await read(family);
@@ -219,11 +219,9 @@ describe("what cannot be honoured is an error", () => {
   });
 });
 
-test("padding is what config.json says, else what ends a text, else 0", async () => {
+test("padding is what config.json says, else an id that no text holds", async () => {
   const { config, tensors } = await read("llama");
   const pad = (change: HubConfig) => fromHub({ ...config, ...change }, tensors, { as: LanguageModel }).model.pad;
   expect(pad({ pad_token_id: 7 })).toBe(7);
-  expect(pad({ pad_token_id: null })).toBe(2);
-  expect(pad({ pad_token_id: -1, eos_token_id: [5, 6] })).toBe(5);
-  expect(pad({ pad_token_id: null, eos_token_id: null })).toBe(0);
+  expect(pad({ pad_token_id: null })).toBe(-1);
 });
