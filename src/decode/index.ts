@@ -8,6 +8,21 @@ export { generate, type GenerateOptions, type GenerationConfig } from "./generat
 export { greedySearch, type GreedySearchOptions } from "./greedy.ts";
 export { gnmtPenalty, type LengthPenalty } from "./length-penalty.ts";
 export { type EarlyStopping } from "./n-best.ts";
+export {
+  collapsed,
+  leastSure,
+  likelyLengths,
+  maskPredict,
+  upToEnd,
+  writeBlocks,
+  type Canvases,
+  type CanvasFiller,
+  type CanvasSymbols,
+  type Filled,
+  type LikelyLengthsOptions,
+  type MaskPredictOptions,
+  type WriteBlocksOptions,
+} from "./non-autoregressive.ts";
 export { allowedTokens, badWords, suppressed, suppressedAt, wordBias } from "./processors/banned.ts";
 export { frequencyPenalty, presencePenalty } from "./processors/counts.ts";
 export {

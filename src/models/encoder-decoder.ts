@@ -79,7 +79,14 @@ export interface EncodedSource extends EncoderTrace {
   readonly keys: Tensor;
 }
 
-/** Both stacks with their embeddings and output layer. `isCausal` says whether the decoder may only look back. */
+export interface DecoderTraits {
+  /** Whether the decoder may only look back. */
+  readonly isCausal: boolean;
+  /** Whose ids go into the decoder. */
+  readonly reads: "source" | "target";
+}
+
+/** Both stacks with their embeddings and output layer. */
 export abstract class EncoderDecoder extends Module {
   readonly options: ResolvedTransformerOptions;
   readonly source: StackInput;
@@ -91,7 +98,7 @@ export abstract class EncoderDecoder extends Module {
   readonly output: Embedding;
   readonly outputBias: Parameter | undefined;
 
-  constructor(options: TransformerOptions, { isCausal }: { isCausal: boolean }) {
+  constructor(options: TransformerOptions, { isCausal, reads }: DecoderTraits) {
     super();
     const { dModel = 512, dFeedForward = 4 * dModel, heads = 8, dropout = 0.1 } = options;
     const vocabularies = typeof options.vocabularySize === "number" ? undefined : options.vocabularySize;
@@ -141,7 +148,7 @@ export abstract class EncoderDecoder extends Module {
     const [encoderLayers, decoderLayers] = [parts.encoder.choices.layers, parts.decoder.choices.layers];
     this.source = parts.encoder.input(sourceTable);
     this.encoder = new Encoder(parts.encoder, () => new EncoderLayer(parts.encoder));
-    this.target = parts.decoder.input(targetTable);
+    this.target = parts.decoder.input(reads === "source" ? sourceTable : targetTable);
     this.decoder = new Decoder(parts.decoder, () => new DecoderLayer(parts.decoder));
     this.routing = new MemoryRouting({ choice: memory, encoderLayers, decoderLayers });
     this.output = tying === "none" ? this.#embedding(target) : targetTable;

@@ -57,6 +57,7 @@ export {
   type ResolvedLanguageModelOptions,
 } from "./language-model.ts";
 export { LstmTranslator, type LstmTranslatorOptions } from "./lstm-translator.ts";
+export { LengthPredictor } from "./length-predictor.ts";
 export { MemoryRouting, type MemoryChoice, type MemoryRoutingOptions } from "./memory-routing.ts";
 export {
   bertPresets,
@@ -68,6 +69,16 @@ export {
   type TransformerPreset,
 } from "./presets.ts";
 export { nextTokenWithMemory, readSegment, SegmentMemory, type SegmentTrace } from "./segment-recurrence.ts";
+export {
+  NonAutoregressiveTransformer,
+  sparePlaces,
+  type DecoderInput,
+  type NonAutoregressiveOptions,
+  type OutputLength,
+  type ResolvedNonAutoregressiveOptions,
+} from "./non-autoregressive.ts";
+export { drawnMasks, nonAutoregressiveLoss } from "./non-autoregressive-loss.ts";
+export { fillingProgram, NonAutoregressiveDecoder, readingProgram, ReadSources } from "./non-autoregressive-writer.ts";
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
 export { cacheBytesPerToken, StepTrace, type CacheShape, type StreamReach } from "./step-trace.ts";
 export { poolKeyValueHeads, type PoolKeyValueHeadsOptions } from "./grouped-query-conversion.ts";

@@ -63,14 +63,24 @@ export function tokenLoss({
   const known =
     ignored < 0 ? where(counts, constant({ dtype: "int32", dims: [], data: Int32Array.of(0) }), wanted) : wanted;
   const { loss, negativeLogLikelihood } = linearCrossEntropy(flat, table, known, { smoothing: labelSmoothing, bias });
-  const own = sum(mul(loss, weights));
-  // What parts add and report is of the whole batch already: it counts by this batch's share of the update's tokens.
-  const share = sum(weights);
+  return withReports(reports, {
+    loss: sum(mul(loss, weights)),
+    figures: { negativeLogLikelihood: sum(mul(negativeLogLikelihood, weights)) },
+    share: sum(weights),
+  });
+}
+
+/** A loss and its figures, and beside them what the parts of the model left: `share` is this batch's of the update's tokens. */
+export function withReports(
+  reports: PassReports,
+  { loss, figures, share }: Pick<LossProgram, "loss" | "figures"> & { share: Tensor },
+): Omit<LossProgram, "inputs"> {
+  // What parts add and report is of the whole batch already, so it counts by the batch's share.
   const added = reports.losses.map((part) => mul(part, share));
   const reported = [...reports.figures].map(([name, figure]) => [name, mul(figure, share)] as const);
   return {
-    loss: added.reduce((a, b) => add(a, b), own),
-    figures: { negativeLogLikelihood: sum(mul(negativeLogLikelihood, weights)), ...Object.fromEntries(reported) },
+    loss: added.reduce((a, b) => add(a, b), loss),
+    figures: { ...figures, ...Object.fromEntries(reported) },
     statistics: reports.statistics,
   };
 }

@@ -20,7 +20,7 @@ export interface TransformerTrace {
  */
 export class Transformer extends EncoderDecoder implements SequenceToSequence {
   constructor(options: TransformerOptions) {
-    super(options, { isCausal: true });
+    super(options, { isCausal: true, reads: "target" });
   }
 
   /** The decoder over whole targets, teacher-forced: position t sees targets up to t and the whole source. */

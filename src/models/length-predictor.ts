@@ -1,0 +1,65 @@
+// How long an output will be, told from the source before any of it is written.
+import { Linear, Module, type PassReports } from "../nn/index.ts";
+import {
+  abs,
+  add,
+  argmax,
+  cast,
+  constant,
+  div,
+  lessOrEqual,
+  logSoftmax,
+  maximum,
+  mean,
+  minimum,
+  mul,
+  neg,
+  pick,
+  reshape,
+  sub,
+  sum,
+  type Dim,
+  type Tensor,
+} from "../tensor/index.ts";
+
+/** What the loss of the length counts beside a token's. */
+const lengthWeight = 0.1;
+
+/**
+ * A softmax over how much longer the output is than the source, from −reach to reach, of the mean of the encoder's vectors.
+ * (Gu et al. 2018, section 3.1, and Lee et al. 2018, section 4.3, predict the difference too; what lies beyond the ends counts
+ * as the end.)
+ */
+export class LengthPredictor extends Module {
+  readonly output: Linear;
+  readonly reach: number;
+
+  constructor({ dModel, reach }: { dModel: number; reach: number }) {
+    super();
+    this.output = new Linear({ from: dModel, to: 2 * reach + 1 });
+    this.reach = reach;
+  }
+
+  /** memory [batch, sourceTime, dModel], zero at padding, of which `tokens` int32 [batch] count → logits [batch, 2 · reach + 1] */
+  forward(memory: Tensor, tokens: Tensor): Tensor {
+    const counted = maximum(cast(tokens, "float32"), 1);
+    return this.output.forward(div(sum(memory, { axes: [1] }), reshape(counted, [tokens.shape[0]!, 1])));
+  }
+
+  /**
+   * Leaves the cross-entropy of the true lengths, int32 [batch], with the pass, and as figures it and the share of lengths that
+   * the first choice misses by at most two tokens.
+   */
+  learn(logits: Tensor, { source, target }: { source: Tensor; target: Tensor }, reports: PassReports): void {
+    const reach = whole(this.reach);
+    const difference = add(minimum(maximum(sub(target, source), neg(reach)), reach), reach); // [batch]
+    const batch = logits.shape[0] as Dim;
+    const loss = neg(mean(pick(logSoftmax(logits), reshape(difference, [batch, 1]), 1)));
+    const miss = abs(sub(cast(argmax(logits), "int32"), difference));
+    reports.losses.push(mul(loss, lengthWeight));
+    reports.figures.set("lengthLoss", loss);
+    reports.figures.set("lengthWithinTwo", mean(cast(lessOrEqual(miss, whole(2)), "float32")));
+  }
+}
+
+const whole = (value: number): Tensor => constant({ dtype: "int32", dims: [], data: Int32Array.of(value) });
