@@ -32,6 +32,7 @@ export {
   type PositionOptions,
   type PositionParts,
 } from "./choices/positions.ts";
+export { labelledTexts, labelledTokens } from "./class-losses.ts";
 export { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 export {
   Decoder,

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { hostTensor, type HostTensor } from "../../src/base/index.ts";
 import { loadHuggingFace, toHub, type HuggingFaceModel } from "../../src/hub/index.node.ts";
 import {
+  labelledTokens,
   MaskedLanguageModel,
   maskedTokens,
   TextClassifier,
@@ -80,28 +81,23 @@ const multilabel: Compared<TextClassifier> = {
   }),
 };
 
-/** −ln p of one class a row, p the softmax over the last axis; `labels` holds a one at the class and zeros elsewhere. */
-function likelihood(logits: Tensor, labels: Tensor): Tensor {
-  return neg(sum(mul(logSoftmax(logits), labels)));
-}
-
 const token: Compared<TokenClassifier> = {
   as: TokenClassifier,
   outputs: (model) => {
     const trace = model.forward(ids, segmentIds);
     return { ...trace, answers: { logits: trace.logits } };
   },
-  loss: (model) => {
-    const labels = input("labels", "float32", [...ids.shape, 6]);
-    const weight = input("weight", "float32", []);
-    const loss = mul(likelihood(model.forward(ids, segmentIds).logits, labels), weight);
-    return { inputs: { ids, segmentIds, labels, weight }, loss, figures: {} };
-  },
+  loss: labelledTokens,
   feeds: ({ inputs: { labels } }) => ({
-    labels: oneHot(labels, 6),
-    weight: hostTensor("float32", [], [1 / counted(labels)]),
+    labels: idTensor(labels),
+    tokenWeight: hostTensor("float32", [], [1 / counted(labels)]),
   }),
 };
+
+/** −ln p of one class a row, p the softmax over the last axis; `labels` holds a one at the class and zeros elsewhere. */
+function likelihood(logits: Tensor, labels: Tensor): Tensor {
+  return neg(sum(mul(logSoftmax(logits), labels)));
+}
 
 /** Logits of the first and of the last token of an answer: [batch, time] each. */
 function spans(logits: Tensor): Answers {
@@ -129,13 +125,11 @@ const answers: Compared<TokenClassifier> = {
   }),
 };
 
-/** A one at each id, zeros elsewhere and all over where the id is −100: [..ids, classes]. */
-function oneHot(labels: readonly (number | readonly number[])[], classes: number): HostTensor<"float32"> {
-  const flat = labels.flat();
-  const data = new Float32Array(flat.length * classes);
-  for (const [i, label] of flat.entries()) if (label >= 0) data[i * classes + label] = 1;
-  const dims = Array.isArray(labels[0]) ? [labels.length, labels[0].length, classes] : [labels.length, classes];
-  return { dtype: "float32", dims, data };
+/** A one at each id, zeros elsewhere: [ids, classes]. */
+function oneHot(labels: readonly number[], classes: number): HostTensor<"float32"> {
+  const data = new Float32Array(labels.length * classes);
+  for (const [i, label] of labels.entries()) data[i * classes + label] = 1;
+  return { dtype: "float32", dims: [labels.length, classes], data };
 }
 
 const compared = { bert_mlm: masked, bert_multilabel: multilabel, bert_token: token, bert_qa: answers };

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { hostTensor } from "../../src/base/index.ts";
 import {
+  labelledTexts,
+  labelledTokens,
   MaskedLanguageModel,
   maskedTokens,
   TextClassifier,
@@ -11,7 +13,7 @@ import {
   type TextEncoderOptions,
 } from "../../src/models/index.ts";
 import { namedParameters } from "../../src/nn/index.ts";
-import { mul, reshape, sizeOf, slice, sum, tanh, type Tensor } from "../../src/tensor/index.ts";
+import { tanh, type Tensor } from "../../src/tensor/index.ts";
 import { adamW, ParameterStore, TrainingStep } from "../../src/train/index.ts";
 import { expectClose, largestDifference } from "../close.ts";
 import { compiled, crossEntropy, expectSlopes, ids, noisy, segmentIds } from "./any-model.ts";
@@ -215,6 +217,40 @@ describe("the loss of masked tokens", () => {
   });
 });
 
+describe("the losses of classes", () => {
+  const encoder = new TextEncoder(small);
+  const texts = randomRows([6, 4, 2], 13, 8);
+  const given = { ids: idRows(texts), segmentIds: idRows(texts.map((text) => text.map(() => 0))) };
+  const cases = [
+    ["a text", new TextClassifier({ encoder, classes: 5 }), labelledTexts, hostTensor("int32", [3], [4, -100, 0])],
+    [
+      "a token",
+      new TokenClassifier({ encoder, classes: 5 }),
+      labelledTokens,
+      idRows([
+        [4, -100, 0, 1, 2, -100],
+        [3, 3, 0, -100, -100, -100],
+        [-100, -100, -100, -100, -100, -100],
+      ]),
+    ],
+  ] as const;
+
+  test.each(cases)("of %s are mean cross-entropies over those that are asked for", async (_, model, lossOf, labels) => {
+    const weights = noisy(model);
+    const program = (lossOf as (given: typeof model) => LossProgram)(model);
+    const { logits } = model.forward(ids, segmentIds);
+    await using whole = await compiled(model, weights, { ids, segmentIds }, { logits });
+    const data = (await whole.run(given)).logits!.data as Float32Array;
+    const losses = Array.from(labels.data).flatMap((label, i) =>
+      label < 0 ? [] : [crossEntropy(data.subarray(i * 5, (i + 1) * 5), label)],
+    );
+    await using run = await compiled(model, weights, program.inputs, { loss: program.loss });
+    const feeds = { ...given, labels, tokenWeight: hostTensor("float32", [], [1 / losses.length]) };
+    const expected = losses.reduce((total, x) => total + x, 0) / losses.length;
+    expectClose([(await run.run(feeds)).loss!.data[0] as number], [expected], { within: 1e-5, what: "loss" });
+  });
+});
+
 describe("every parameter's gradient is the slope of the loss", () => {
   // The error function has no kernel in double precision, so tanh stands for it.
   const tiny = { vocabularySize: 8, dModel: 4, heads: 2, layers: 2, dFeedForward: 6, maxPositions: 8 } as const;
@@ -230,11 +266,6 @@ describe("every parameter's gradient is the slope of the loss", () => {
       [1, 0],
     ]),
   };
-  /** A smooth number of all logits. */
-  const squares = (logits: Tensor): LossProgram => {
-    const flat = reshape(logits, [sizeOf(logits.shape)]);
-    return { inputs: { ids, segmentIds }, loss: sum(mul(flat, flat)), figures: {} };
-  };
 
   test("masked tokens", async () => {
     const model = new MaskedLanguageModel(encoder, { activation: tanh });
@@ -248,15 +279,24 @@ describe("every parameter's gradient is the slope of the loss", () => {
     });
   });
 
-  test.each(["first", "mean"] as const)("classes of a text, pooling %s", async (pooling) => {
+  test.each(["first", "mean"] as const)("classes of texts, pooling %s", async (pooling) => {
     const model = new TextClassifier({ encoder, classes: 3, pooling });
-    await expectSlopes(model, squares(model.forward(ids, segmentIds).logits), given);
+    await expectSlopes(model, labelledTexts(model), {
+      ...given,
+      labels: hostTensor("int32", [2], [2, 0]),
+      tokenWeight: hostTensor("float64", [], [1 / 2]),
+    });
   });
 
   test("classes of tokens", async () => {
     const model = new TokenClassifier({ encoder, classes: 3 });
-    const { logits } = model.forward(ids, segmentIds);
-    // The second text's padding is left out: what stands there is nobody's.
-    await expectSlopes(model, squares(slice(logits, { axis: 1, end: 2 })), given);
+    await expectSlopes(model, labelledTokens(model), {
+      ...given,
+      labels: idRows([
+        [0, 1, -100, 2],
+        [2, 1, -100, -100],
+      ]),
+      tokenWeight: hostTensor("float64", [], [1 / 4]),
+    });
   });
 });
