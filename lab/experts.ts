@@ -31,6 +31,7 @@ export const experts: Lab = {
         dModel: isQuick ? 16 : 64,
         dFeedForward: isQuick ? 16 : 128,
         feedForward,
+        positions: "rotary",
       });
       const loss = labelLoss(model);
       const taught = await teach({

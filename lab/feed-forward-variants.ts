@@ -30,6 +30,7 @@ export const feedForwardVariants: Lab = {
         vocabularySize: source.vocabularySize,
         dModel,
         feedForward: choice,
+        positions: "rotary",
         // Three matrices in place of two: two thirds of the width.
         dFeedForward: isGated ? (dModel * 8) / 3 : dModel * 4,
       });

@@ -16,8 +16,8 @@ interface Variant {
 }
 
 const variants: readonly Variant[] = [
-  { name: "attention", attention: "full", positions: "sinusoidal" },
-  { name: "linear attention", attention: "linear", positions: "sinusoidal" },
+  { name: "attention", attention: "full", positions: "rotary" },
+  { name: "linear attention", attention: "linear", positions: "rotary" },
   { name: "retention", attention: "retention", positions: "none" },
   { name: "state space", attention: "mamba", positions: "none" },
 ];
