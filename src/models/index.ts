@@ -1,4 +1,5 @@
 // models: the Transformer in its shapes, and the programs it is trained and decoded with.
+export { sparePlaces } from "./block-places.ts";
 export { inStack, type Kind, type PerStack, type StackName, type StackSizes } from "./choices/choice.ts";
 export {
   exclusions,
@@ -72,7 +73,6 @@ export {
 export { nextTokenWithMemory, readSegment, SegmentMemory, type SegmentTrace } from "./segment-recurrence.ts";
 export {
   NonAutoregressiveTransformer,
-  sparePlaces,
   type DecoderInput,
   type NonAutoregressiveOptions,
   type OutputLength,

@@ -1,8 +1,8 @@
 // A trained non-autoregressive model as decoding sees it: sources are read once, canvases filled as often as it takes.
 import { ConfigError, hostTensor, type HostTensor } from "../base/index.ts";
 import type { CanvasFiller, Canvases, Filled } from "../decode/index.ts";
-import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
-import { namedParameters, parameterInputs } from "../nn/index.ts";
+import { compile, quantized, type Executable, type SessionOptions } from "../engine/index.ts";
+import { isAdapterParameter, namedParameters, parameterInputs } from "../nn/index.ts";
 import {
   affine,
   dim,
@@ -18,6 +18,7 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 import { tokensOf, type NonAutoregressiveTransformer } from "./non-autoregressive.ts";
+import type { StepProgramsOptions } from "./transformer-stepper.ts";
 
 /**
  * `sourceIds` [batch, sourceTime] → keys and values of every decoder layer, `key.0`, `value.0` … [batch, keyValueHeads,
@@ -65,29 +66,55 @@ export function fillingProgram(model: NonAutoregressiveTransformer): Program {
 export class NonAutoregressiveDecoder {
   readonly model: NonAutoregressiveTransformer;
   readonly #options: SessionOptions & { frozen: ReadonlyMap<string, HostTensor> };
+  readonly #precision: "float32" | "int8";
+  /** Weights of adapters; they are fed at every run, so that others can take their place. */
+  #adapter: Readonly<Record<string, HostTensor>>;
   #compiled: Promise<{ reading: Executable; filling: Executable }> | undefined;
 
-  /** `weights` by parameter name; they are copied into the programs, so later changes have no effect here. */
+  /**
+   * `weights` by parameter name; they are copied into the programs, but for those of adapters, so later changes have no effect
+   * here. `precision` as in `StepProgramsOptions`.
+   */
   constructor(
     model: NonAutoregressiveTransformer,
     weights: ReadonlyMap<string, HostTensor>,
     session: SessionOptions = {},
+    { precision = "float32" }: Pick<StepProgramsOptions, "precision"> = {},
   ) {
     this.model = model;
-    this.#options = { ...session, frozen: weights };
+    this.#precision = precision;
+    const entries = [...weights];
+    this.#options = { ...session, frozen: new Map(entries.filter(([name]) => !isAdapterParameter(name))) };
+    this.#adapter = Object.fromEntries(entries.filter(([name]) => isAdapterParameter(name)));
+  }
+
+  /** Goes on with another adapter of the same kind and shape; batches that are read already keep theirs. */
+  swapAdapter(values: ReadonlyMap<string, HostTensor>): void {
+    const stray = [...values.keys()].find((name) => !(name in this.#adapter));
+    if (stray !== undefined || values.size !== Object.keys(this.#adapter).length)
+      throw new ConfigError("adapter", "is not of the kind and targets of the one that this model has.");
+    this.#adapter = Object.fromEntries(values);
   }
 
   /** Reads a batch of sources [sentences, sourceTime]. */
   async read(sourceIds: HostTensor<"int32">): Promise<ReadSources> {
     this.#compiled ??= this.#compile();
     const { reading, filling } = await this.#compiled;
-    const { lengths, ...memory } = await reading.run({ sourceIds });
-    return new ReadSources(filling, { sourceIds, ...memory }, lengths as HostTensor<"float32"> | undefined);
+    const { lengths, ...memory } = await reading.run({ ...this.#adapter, sourceIds });
+    return new ReadSources(
+      filling,
+      { ...this.#adapter, sourceIds, ...memory },
+      lengths as HostTensor<"float32"> | undefined,
+    );
   }
 
   async #compile(): Promise<{ reading: Executable; filling: Executable }> {
     const programs = [readingProgram(this.model), fillingProgram(this.model)].map(withoutDropout);
-    const [reading, filling] = await Promise.all(programs.map((program) => compile(program, this.#options)));
+    const [reading, filling] = await Promise.all(
+      programs.map(async (program) =>
+        compile(this.#precision === "int8" ? await quantized(program, this.#options) : program, this.#options),
+      ),
+    );
     return { reading: reading!, filling: filling! };
   }
 

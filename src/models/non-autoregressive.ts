@@ -22,6 +22,7 @@ import {
   type Dim,
   type Tensor,
 } from "../tensor/index.ts";
+import { sparePlaces } from "./block-places.ts";
 import type { DecoderTrace } from "./decoder.ts";
 import {
   EncoderDecoder,
@@ -65,9 +66,6 @@ export interface ResolvedNonAutoregressiveOptions extends ResolvedTransformerOpt
   start: number;
   end: number;
 }
-
-/** Places of a block beyond those that upsampling gives: the shortest sources have outputs of many times their length. */
-export const sparePlaces = 8;
 
 /**
  * A Transformer whose output's places are all written in one pass: the decoder's self-attention sees every place, and what goes

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { inStack } from "../models/choices/choice.ts";
 import { impossible } from "../models/choices/combinations.ts";
 import { transformerPresets } from "../models/presets.ts";
+import { completeOnePassModel, misfitOfOnePassModel, onePassModelKeys } from "./non-autoregressive-config.ts";
 import {
   adapter,
   attention,
@@ -38,9 +39,11 @@ const embeddings = z.strictObject({
 
 const modelKeys = z.strictObject({
   architecture: z
-    .enum(["transformer", "lstm", "lstm-without-attention"])
+    .enum(["transformer", "non-autoregressive", "lstm", "lstm-without-attention"])
     .default("transformer")
-    .describe("The Transformer, or one of the LSTMs that it is compared with."),
+    .describe(
+      "The Transformer, one whose decoder writes all places at once, or one of the LSTMs that it is compared with.",
+    ),
   preset: presetKey(transformerPresets),
   ...sizeKeys,
   keyValueHeads: perStack(keyValueHeads).exactOptional(),
@@ -63,6 +66,7 @@ const modelKeys = z.strictObject({
     .enum(["none", "two-way", "three-way"])
     .default("three-way")
     .describe("Shared weights: target embedding and output (two-way), source embedding too (three-way)."),
+  ...onePassModelKeys,
   ...dropoutKeys,
   adapter: adapter.exactOptional(),
   embeddings: embeddings.exactOptional().describe("Tables of embeddings that begin with given word vectors."),
@@ -74,7 +78,18 @@ const lstmKeys = ["architecture", "dModel", "layers", "dropout", "tying", "maxPo
 /** The `model` section of a translation run. */
 export const modelConfig = modelKeys
   .superRefine((model, context) => {
-    if (model.architecture === "transformer") return;
+    const reject = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });
+    if (model.architecture === "transformer") {
+      for (const key of Object.keys(onePassModelKeys))
+        if (model[key as keyof typeof onePassModelKeys] !== undefined)
+          reject(key, "has no effect with architecture transformer. Remove it");
+      return;
+    }
+    if (model.architecture === "non-autoregressive") {
+      const misfit = misfitOfOnePassModel(model);
+      if (misfit !== undefined) reject(misfit.key, misfit.problem);
+      return;
+    }
     // A complete configuration spells out what the Transformer would take by itself.
     const { dropout = plainSizes.dropout } = model;
     const plain: Readonly<Record<string, unknown>> = {
@@ -84,13 +99,13 @@ export const modelConfig = modelKeys
     };
     for (const [key, value] of Object.entries(model)) {
       if (lstmKeys.includes(key) || JSON.stringify(value) === JSON.stringify(plain[key])) continue;
-      const message = `has no effect with architecture ${model.architecture}. Remove it`;
-      context.addIssue({ code: "custom", path: [key], message });
+      reject(key, `has no effect with architecture ${model.architecture}. Remove it`);
     }
   })
-  .transform(({ preset, ...options }) =>
-    withSizes(options, preset === undefined ? plainSizes : transformerPresets[preset]),
-  )
+  .transform(({ preset, ...options }) => ({
+    ...withSizes(options, preset === undefined ? plainSizes : transformerPresets[preset]),
+    ...(options.architecture === "non-autoregressive" && completeOnePassModel(options)),
+  }))
   .superRefine((model, context) => {
     const reject = (key: string, message: string): void =>
       context.addIssue({ code: "custom", path: key.split("."), message });
@@ -102,7 +117,8 @@ export const modelConfig = modelKeys
       reject("embeddings.target", "has no effect with three-way tying, where source and target have one table");
     if (embeddings !== undefined && embeddings.source === undefined && embeddings.target === undefined)
       reject("embeddings", "needs a file of word vectors: source, target or both");
-    const found = impossible(model);
+    const isOnePass = model.architecture === "non-autoregressive";
+    const found = impossible(model, isOnePass ? { readBothWays: ["encoder", "decoder"] } : {});
     if (found !== undefined) reject(found.key, found.problem);
   });
 

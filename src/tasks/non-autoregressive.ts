@@ -1,8 +1,27 @@
 // Sentences through a non-autoregressive model: lengths chosen, canvases filled, what was written read.
 import { ConfigError, type HostTensor } from "../base/index.ts";
 import { collapsed, likelyLengths, maskPredict, upToEnd, writeBlocks, type Hypothesis } from "../decode/index.ts";
-import type { NonAutoregressiveDecoder } from "../models/index.ts";
-import { sparePlaces } from "../models/index.ts";
+import {
+  nonAutoregressiveLoss,
+  NonAutoregressiveTransformer,
+  sparePlaces,
+  teacherForcing,
+  type LossProgram,
+  type NonAutoregressiveDecoder,
+  type SequenceToSequence,
+  type TeacherForcingOptions,
+} from "../models/index.ts";
+import { misfitOfOnePass, onePassDecodingKeys } from "./non-autoregressive-config.ts";
+
+/** What can translate: token after token, or all places at once. */
+export type TranslationModel = SequenceToSequence | NonAutoregressiveTransformer;
+
+/** What a model is taught by pairs of sequences. */
+export function lossOf(model: TranslationModel, options?: TeacherForcingOptions): LossProgram {
+  return model instanceof NonAutoregressiveTransformer
+    ? nonAutoregressiveLoss(model, options)
+    : teacherForcing(model, options);
+}
 
 export interface OnePassOptions {
   /** Passes: after the first, each writes anew what was least sure. Only of models with masked decoder input. */
@@ -17,26 +36,17 @@ export interface OnePassOptions {
   signal?: AbortSignal;
 }
 
-/** What has no effect with a model is refused: the key and why; undefined where all is well. */
-export function misfitOfOnePass(
-  { length, decoderInput }: { length: string; decoderInput: string },
-  {
-    iterations,
-    lengthCandidates,
-    lengthFactor,
-  }: Pick<OnePassOptions, "iterations" | "lengthCandidates" | "lengthFactor">,
-): { key: string; problem: string } | undefined {
-  if (iterations > 1 && decoderInput !== "masked")
-    return {
-      key: "iterations",
-      problem: `has no effect with model.decoderInput ${decoderInput}: only masked learns to write in several passes`,
-    };
-  const predicted = { lengthCandidates, lengthFactor };
-  for (const [key, value] of Object.entries(predicted)) {
-    if (value !== 1 && length !== "predicted")
-      return { key, problem: `has no effect with model.length ${length}: only predicted lengths are chosen` };
-  }
-  return undefined;
+const onlyInOnePass = Object.keys(onePassDecodingKeys);
+const onlyTokenByToken = ["beams", "lengthPenalty", "minLength"];
+
+/** Refuses an option of decoding that was given and that this model cannot honour. */
+export function refuseUnheeded(model: TranslationModel, given: Readonly<Record<string, unknown>>): void {
+  const isOnePass = model instanceof NonAutoregressiveTransformer;
+  const unheeded = isOnePass ? onlyTokenByToken : onlyInOnePass;
+  const found = unheeded.find((key) => given[key] !== undefined);
+  if (found === undefined) return;
+  const way = isOnePass ? "writes all places at once" : "writes token after token";
+  throw new ConfigError(`decoding.${found}`, `has no effect with this model, which ${way}. Leave it out.`);
 }
 
 /** The `nbest` outputs of every source of a padded batch [sentences, sourceTime], best first. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 const tokenizerTypesWith: Readonly<Record<string, readonly string[]>> = {
   merges: ["bpe"],
   characterCoverage: ["bpe"],
-  dropout: ["bpe"],
+  dropout: ["bpe"], // a key of tasks that spell anew in every epoch
   byteFallback: ["bpe", "character"],
   splitPunctuation: ["bpe", "word"],
   minimumFrequency: ["bpe", "word"],
@@ -48,12 +48,11 @@ export const tokenizerKeys = {
     .array(z.string().min(1))
     .default([])
     .describe("Tokens kept whole and skipped in output, such as tags of languages."),
-  dropout: z.number().min(0).lt(1).optional().describe("bpe: chance to skip a merge while training. 0."),
   path: z.string().min(1).optional().describe("A tokenizer.json to use instead of learning one."),
 };
 
 /** Keys whose defaults depend on the type. */
-type TypeDependent = "byteFallback" | "splitPunctuation" | "minimumFrequency" | "characterCoverage" | "dropout";
+type TypeDependent = "byteFallback" | "splitPunctuation" | "minimumFrequency" | "characterCoverage";
 
 type TokenizerSection = z.output<z.ZodObject<typeof tokenizerKeys>>;
 
@@ -74,7 +73,6 @@ export function completeTokenizer<Section extends TokenizerSection>({
   splitPunctuation,
   minimumFrequency,
   characterCoverage,
-  dropout,
   ...options
 }: Section): Omit<Section, TypeDependent> & { [Key in TypeDependent]?: NonNullable<Section[Key]> } {
   if (options.type === "character") return { ...options, byteFallback: byteFallback ?? false };
@@ -89,6 +87,5 @@ export function completeTokenizer<Section extends TokenizerSection>({
     byteFallback: byteFallback ?? true,
     characterCoverage: characterCoverage ?? (byteFallback === false ? 1 : 0.9999),
     ...words,
-    dropout: dropout ?? 0,
   };
 }

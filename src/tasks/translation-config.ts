@@ -2,7 +2,9 @@
 // Import this file by its own name where only the configuration is wanted: it loads no ONNX Runtime.
 import { z } from "zod";
 import { type ConfigPath, configJsonSchema } from "../base/config.ts";
-import { modelConfig } from "./model-config.ts";
+import { sparePlaces } from "../models/block-places.ts";
+import { modelConfig, type ModelConfig } from "./model-config.ts";
+import { misfitOfOnePass, onePassDecodingKeys, type Misfit } from "./non-autoregressive-config.ts";
 import { completeTokenizer, refuseNeedlessKeys, tokenizerKeys } from "./tokenizer-config.ts";
 import { labelSmoothing, refuseNeedlessTraining, trainingKeys } from "./training-config.ts";
 
@@ -17,9 +19,13 @@ const tokenizer = z
   .strictObject({
     ...tokenizerKeys,
     joint: z.boolean().default(true).describe("One vocabulary for source and target."),
+    dropout: z.number().min(0).lt(1).optional().describe("bpe: chance to skip a merge while training. 0."),
   })
   .superRefine(refuseNeedlessKeys)
-  .transform(completeTokenizer);
+  .transform(({ dropout, ...options }) => ({
+    ...completeTokenizer(options),
+    ...(options.type === "bpe" && { dropout: dropout ?? 0 }),
+  }));
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
 
@@ -133,12 +139,53 @@ const decoding = z
     maxLength: count("Most target tokens.", 256),
     nbest: count("Hypotheses given for each line."),
     batchTokens: count("Most tokens of one batch of sources, padding included.", 4096),
+    ...onePassDecodingKeys,
   })
-  .superRefine(({ beams, nbest, minLength, maxLength }, context) => {
-    if (nbest > beams) reject(context, "nbest", `must not exceed beams (got ${nbest} and ${beams})`);
+  .superRefine(({ beams, nbest, minLength, maxLength, lengthCandidates }, context) => {
+    if (nbest > beams && nbest > lengthCandidates)
+      reject(context, "nbest", `must not exceed beams (got ${nbest} and ${beams})`);
     if (minLength > maxLength)
       reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
   });
+
+/** What of the decoding has no effect with the model. */
+function misfitOfDecoding(model: ModelConfig, chosen: z.output<typeof decoding>): Misfit | undefined {
+  const inSection = (misfit: Misfit | undefined): Misfit | undefined =>
+    misfit && { ...misfit, key: `decoding.${misfit.key}` };
+  const defaults: Readonly<Record<string, unknown>> = decoding.parse({});
+  const isOnePass = model.architecture === "non-autoregressive";
+  for (const [key, value] of Object.entries(chosen)) {
+    const isHeeded = isOnePass ? heededInOnePass.includes(key) : !(key in onePassDecodingKeys);
+    if (!isHeeded && JSON.stringify(value) !== JSON.stringify(defaults[key]))
+      return inSection({ key, problem: `has no effect with model.architecture ${model.architecture}. Remove it` });
+  }
+  const { nbest, lengthCandidates } = chosen;
+  if (isOnePass && nbest > lengthCandidates)
+    return inSection({
+      key: "nbest",
+      problem: `must not exceed lengthCandidates (got ${nbest} and ${lengthCandidates})`,
+    });
+  return isOnePass ? inSection(misfitOfOnePass(model, chosen)) : undefined;
+}
+
+/** Keys of decoding that hold for writing in one pass, too. */
+const heededInOnePass = ["maxLength", "nbest", "batchTokens", ...Object.keys(onePassDecodingKeys)];
+
+/** What of training does not go with blocks that are as many times as long as the source. */
+function misfitOfBlock(
+  { architecture, length, upsampling = 1, maxPositions }: ModelConfig,
+  { maxSourceTokens, labelSmoothing }: z.output<typeof training>,
+): Misfit | undefined {
+  if (architecture !== "non-autoregressive" || length === "predicted") return undefined;
+  if (length === "ctc" && labelSmoothing > 0)
+    return { key: "training.labelSmoothing", problem: "has no effect with model.length ctc. Set it to 0" };
+  const most = upsampling * maxSourceTokens + sparePlaces;
+  if (most <= maxPositions) return undefined;
+  return {
+    key: "training.maxSourceTokens",
+    problem: `needs blocks of ${most} places, and model.maxPositions is ${maxPositions}. Lower it to ${Math.floor((maxPositions - sparePlaces) / upsampling)}`,
+  };
+}
 
 const scoring = z.strictObject({
   tokenize: z
@@ -159,7 +206,9 @@ export const translationConfig = z
     decoding: decoding.prefault({}),
     scoring: scoring.prefault({}),
   })
-  .superRefine(({ model, tokenizer, data, training }, context) => {
+  .superRefine(({ model, tokenizer, data, training, decoding }, context) => {
+    const misfit = misfitOfDecoding(model, decoding) ?? misfitOfBlock(model, training);
+    if (misfit !== undefined) reject(context, misfit.key, misfit.problem);
     if (model.tying === "three-way" && !tokenizer.joint)
       reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");
     if (!("generator" in data) && data.validation === undefined && training.patience !== undefined)

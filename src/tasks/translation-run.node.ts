@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { silent, type HostTensor, type Listener } from "../base/index.ts";
 import { corpusOf, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
 import type { SessionOptions } from "../engine/index.ts";
-import { LstmTranslator, Transformer, type SequenceToSequence } from "../models/index.ts";
+import { LstmTranslator, NonAutoregressiveTransformer, Transformer } from "../models/index.ts";
 import { coverageText, embedWords, initialize, namedParameters } from "../nn/index.ts";
 import {
   readTokenizer,
@@ -24,6 +24,7 @@ import {
   tokenizerIn,
   type FolderOptions,
 } from "./run-folder.node.ts";
+import { refuseUnheeded, type TranslationModel } from "./non-autoregressive.ts";
 import type { SplitConfig, TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
 import { Translation, type DecodingOptions } from "./translation.ts";
@@ -73,7 +74,7 @@ export function modelOf(
   { model, tokenizer }: TranslationConfig,
   source: Tokenizer,
   target: Tokenizer,
-): SequenceToSequence {
+): TranslationModel {
   const {
     architecture,
     layers,
@@ -81,23 +82,35 @@ export function modelOf(
     decoderLayers = layers,
     adapter,
     embeddings,
+    length,
+    decoderInput,
+    upsampling,
+    lengthReach,
     ...options
   } = model;
   const vocabularySize = tokenizer.joint
     ? source.vocabularySize
     : { source: source.vocabularySize, target: target.vocabularySize };
   const { pad } = source.special;
-  if (architecture !== "transformer") {
+  if (architecture === "lstm" || architecture === "lstm-without-attention") {
     const { dModel, dropout, tying, maxPositions } = options;
     const attention = architecture === "lstm" ? "luong" : "none";
     return new LstmTranslator({ vocabularySize, dModel, layers, dropout, attention, tying, maxPositions, pad });
   }
-  const transformer = new Transformer({
-    ...options,
-    layers: { encoder: encoderLayers, decoder: decoderLayers },
-    vocabularySize,
-    pad,
-  });
+  const layersOf = { encoder: encoderLayers, decoder: decoderLayers };
+  const common = { ...options, layers: layersOf, vocabularySize, pad };
+  const transformer =
+    architecture === "transformer"
+      ? new Transformer(common)
+      : new NonAutoregressiveTransformer({
+          ...common,
+          ...(length && { length }),
+          ...(decoderInput && { decoderInput }),
+          upsampling,
+          lengthReach,
+          start: target.special.start,
+          end: target.special.end,
+        });
   if (embeddings?.frozen === true) {
     const tables = { source: transformer.source, target: transformer.target };
     for (const side of ["source", "target"] as const)
@@ -110,7 +123,7 @@ export function modelOf(
 /** First values of a new run where word vectors are given; undefined where they are not. */
 async function firstValues(
   { model: { embeddings, dModel }, training: { seed } }: TranslationConfig,
-  model: SequenceToSequence,
+  model: TranslationModel,
   tokenizer: { readonly source: Tokenizer; readonly target: Tokenizer },
   listener: Listener,
 ): Promise<Map<string, HostTensor<"float32">> | undefined> {
@@ -266,6 +279,7 @@ export async function openTranslation(
   const config = await readRunConfigOf(directory, "translation");
   const tokenizer = await tokenizersOf(config, directory, undefined);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
+  refuseUnheeded(model, { ...decoding });
   const weights = await openWeights(directory, { model, checkpoint, adapter, listener });
   return new FolderTranslation({
     model,

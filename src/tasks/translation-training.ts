@@ -3,12 +3,12 @@ import { ConfigError, silent, type HostTensor, type Listener } from "../base/ind
 import { Batches, encodePairs, FixedBatches, type Corpus, type EncodedPairs, type PairBatch } from "../data/index.ts";
 import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { Bleu, type BleuTokenizer } from "../metrics/index.ts";
-import { teacherForcing, type SequenceToSequence } from "../models/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { BatchReader, TrainingResult } from "../train/index.ts";
 import { learn, type KeepRun, type TrainingOptions, type Validates, type Weights } from "./learning.ts";
+import { lossOf, type TranslationModel } from "./non-autoregressive.ts";
 
 export interface LearningOptions extends TrainingOptions {
   /** Most tokens of one batch on its longer side, padding included. */
@@ -25,7 +25,7 @@ export interface LearningOptions extends TrainingOptions {
 }
 
 export interface LearnTranslationOptions extends LearningOptions {
-  model: SequenceToSequence;
+  model: TranslationModel;
   tokenizer: { readonly source: Tokenizer; readonly target: Tokenizer };
   corpus: Corpus;
   validation?: Corpus | undefined;
@@ -67,7 +67,7 @@ export async function learnTranslation({
   return learn({
     ...options,
     model,
-    loss: teacherForcing(model, { labelSmoothing }),
+    loss: lossOf(model, { labelSmoothing }),
     batches: new Batches(pairs, { batchTokens, seed }),
     reader: pairReader(pairs),
     validator:
@@ -100,7 +100,7 @@ function feedsOf({ sourceIds, targetIds }: PairBatch, tokenWeight: number): Reco
 }
 
 export interface ValidatorOptions {
-  model: SequenceToSequence;
+  model: TranslationModel;
   pairs: EncodedPairs;
   /** Lines to translate and what they should become. */
   texts: { readonly sources: readonly string[]; readonly references: readonly string[] };
@@ -127,7 +127,7 @@ export class Validator implements Validates {
   async validate(): Promise<Record<string, number>> {
     const { model, weights, texts, translate, tokenize = "13a", session = {}, listener = silent } = this.#options;
     if (this.#executable === undefined) {
-      const { inputs, figures } = teacherForcing(model);
+      const { inputs, figures } = lossOf(model);
       const program = {
         name: "validation",
         inputs: { ...parameterInputs(namedParameters(model)), ...inputs },

@@ -3,12 +3,13 @@ import { ConfigError, silent, type HostTensor, type Listener } from "../base/ind
 import { beamSearch, greedySearch, type Hypothesis } from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
 import { compile, type SessionOptions } from "../engine/index.ts";
-import { TransformerDecoder, type SequenceToSequence } from "../models/index.ts";
+import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import type { Weights } from "./learning.ts";
+import { refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
 
 export interface DecodingOptions {
@@ -19,8 +20,14 @@ export interface DecodingOptions {
   /** Fewest and most target tokens, END included. */
   minLength?: number;
   maxLength?: number;
-  /** Translations a line, best first; at most `beams`. */
+  /** Translations a line, best first; at most `beams`, or `lengthCandidates`. */
   nbest?: number;
+  /** Of models that write all places at once: passes; after the first each writes the least sure tokens anew. */
+  iterations?: number;
+  /** Of those that predict lengths: how many lengths are tried. */
+  lengthCandidates?: number;
+  /** Of those: what the predicted length is multiplied with. */
+  lengthFactor?: number;
   /** Most tokens of one batch of sources, padding included. */
   batchTokens?: number;
   signal?: AbortSignal;
@@ -35,7 +42,7 @@ export interface Translated {
 }
 
 export interface TranslationOptions {
-  model: SequenceToSequence;
+  model: TranslationModel;
   /** One for both languages, or one each. */
   tokenizer: Tokenizer | { readonly source: Tokenizer; readonly target: Tokenizer };
   /** Parameters by name; without them the model must be trained first. */
@@ -65,7 +72,7 @@ const windowLines = 1024;
  * console.log(await translation.translate("A man in an orange hat."));
  */
 export class Translation {
-  readonly model: SequenceToSequence;
+  readonly model: TranslationModel;
   readonly source: Tokenizer;
   readonly target: Tokenizer;
   readonly decoding: Required<Omit<DecodingOptions, "signal">>;
@@ -74,6 +81,7 @@ export class Translation {
   protected readonly listener: Listener;
   #weights: Weights | undefined;
   #decoder: TransformerDecoder | undefined;
+  #onePass: NonAutoregressiveDecoder | undefined;
 
   constructor({
     model,
@@ -89,6 +97,7 @@ export class Translation {
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
     this.target = "target" in tokenizer ? tokenizer.target : tokenizer;
     const { beams = 5, lengthPenalty = 1, minLength = 0, maxLength = 256, nbest = 1, batchTokens = 4096 } = decoding;
+    const { iterations = 1, lengthCandidates = 1, lengthFactor = 1 } = decoding;
     this.decoding = {
       beams,
       lengthPenalty,
@@ -96,6 +105,9 @@ export class Translation {
       maxLength: Math.min(maxLength, model.maxPositions),
       nbest,
       batchTokens,
+      iterations,
+      lengthCandidates,
+      lengthFactor,
     };
     this.session = session;
     this.listener = listener;
@@ -121,7 +133,7 @@ export class Translation {
    * translation.swapAdapter(await loadAdapter("adapters/weather", translation.model));
    */
   swapAdapter(values: Weights): void {
-    this.#decoder?.swapAdapter(values);
+    (this.#onePass ?? this.#decoder)?.swapAdapter(values);
     this.#weights = new Map([...this.weights, ...values]);
   }
 
@@ -168,9 +180,11 @@ export class Translation {
 
   /** The `nbest` translations of every line, best first, in the order of the lines. An empty line stays one. */
   async generate(lines: readonly string[], options: DecodingOptions = {}): Promise<Translated[][]> {
+    refuseUnheeded(this.model, { ...options });
     const { batchTokens, ...search } = { ...this.decoding, ...options };
-    if (search.nbest > search.beams)
-      throw new ConfigError("nbest", `must not exceed beams (got ${search.nbest} and ${search.beams})`);
+    const widest = this.model instanceof NonAutoregressiveTransformer ? "lengthCandidates" : "beams";
+    if (search.nbest > search[widest])
+      throw new ConfigError("nbest", `must not exceed ${widest} (got ${search.nbest} and ${search[widest]})`);
     const ids = lines.map((line, i) => this.#encode(line, i));
     const order = ids.map((_, i) => i).filter((i) => lines[i] !== "");
     order.sort((a, b) => ids[b]!.length - ids[a]!.length || a - b);
@@ -220,7 +234,7 @@ export class Translation {
     };
     const crossAttention = this.model.crossAttention?.(given.sourceIds, given.targetIds) ?? [];
     if (crossAttention.length === 0)
-      throw new ConfigError("model", "nothing in it looks at the source, so there is no attention to show");
+      throw new ConfigError("model", "none of its target tokens looks at the source, so there is no attention to show");
     const outputs = Object.fromEntries(crossAttention.map((weights, layer) => [`layer.${layer}`, weights]));
     const inputs = { ...parameterInputs(namedParameters(this.model)), ...given };
     const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), this.session);
@@ -273,12 +287,19 @@ export class Translation {
       maxLength,
       nbest,
       signal,
+      ...inOnePass
     }: Omit<Required<DecodingOptions>, "batchTokens" | "signal"> & Pick<DecodingOptions, "signal">,
   ): Promise<Hypothesis[][]> {
+    const batch = batchOf(sources, this.source.special.pad);
+    if (this.model instanceof NonAutoregressiveTransformer) {
+      const options = { precision: this.#precision };
+      this.#onePass ??= new NonAutoregressiveDecoder(this.model, this.weights, this.session, options);
+      return writeInOnePass(this.#onePass, batch, { ...inOnePass, maxLength, nbest, ...(signal && { signal }) });
+    }
     this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, {
       precision: this.#precision,
     });
-    const stepper = await this.#decoder.start(batchOf(sources, this.source.special.pad));
+    const stepper = await this.#decoder.start(batch);
     const { start, end } = this.target.special;
     const shared = { start, end, maxTokens: maxLength, minTokens: minLength, ...(signal && { signal }) };
     if (beams === 1)
@@ -288,7 +309,9 @@ export class Translation {
 
   async dispose(): Promise<void> {
     await this.#decoder?.dispose();
+    await this.#onePass?.dispose();
     this.#decoder = undefined;
+    this.#onePass = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,6 +12,9 @@ export interface DecodingFlags {
   minLength?: number;
   maxLength?: number;
   batchTokens?: number;
+  iterations?: number;
+  lengthCandidates?: number;
+  lengthFactor?: number;
 }
 
 /** For commander: an option that is a count. */
@@ -39,7 +42,10 @@ export function withDecodingOptions(command: Command): Command {
     .option("--length-penalty <x>", "exponent of the length that scores are divided by", decimal)
     .option("--min-length <n>", "fewest target tokens, END included", wholeNumber)
     .option("--max-length <n>", "most target tokens, END included", wholeNumber)
-    .option("--batch-tokens <n>", "most tokens of one batch of sources, padding included", wholeNumber);
+    .option("--batch-tokens <n>", "most tokens of one batch of sources, padding included", wholeNumber)
+    .option("--iterations <n>", "passes of a model that writes all places at once", wholeNumber)
+    .option("--length-candidates <n>", "lengths that such a model tries side by side", wholeNumber)
+    .option("--length-factor <x>", "ask such a model for so many times the predicted length", decimal);
 }
 
 /** Which weights were asked for, and how exactly. */
@@ -62,9 +68,10 @@ export function decodingOf({
   minLength,
   maxLength,
   batchTokens,
+  iterations,
+  lengthCandidates,
+  lengthFactor,
 }: DecodingFlags): DecodingOptions {
-  const said = Object.entries({ beams, lengthPenalty, minLength, maxLength, batchTokens }).filter(
-    ([, value]) => value !== undefined,
-  );
-  return Object.fromEntries(said);
+  const all = { beams, lengthPenalty, minLength, maxLength, batchTokens, iterations, lengthCandidates, lengthFactor };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -24,7 +24,8 @@ export function generateCommand(): Command {
     .action(async (flags: GenerateFlags) => {
       const { listener } = new ProgressLine();
       const { nbest } = flags;
-      const beams = flags.beams ?? (nbest !== undefined && nbest > 5 ? nbest : undefined);
+      const isWide = nbest !== undefined && nbest > 5 && flags.lengthCandidates === undefined;
+      const beams = flags.beams ?? (isWide ? nbest : undefined);
       const translation = await openTranslation(flags.model, {
         ...weightsOf(flags),
         decoding: decodingOf({ ...flags, ...(beams !== undefined && { beams }) }),

@@ -39,7 +39,8 @@ export function inspectCommand(): Command {
         weightBytes: 4 * total,
         trainingBytes: 16 * total,
         operationsPerToken: 2 * (total - tables + outputProducts),
-        cacheBytesPerToken: cacheBytesPerToken(translation.model),
+        // What writes all places at once keeps nothing from token to token.
+        cacheBytesPerToken: "step" in translation.model ? cacheBytesPerToken(translation.model) : 0,
       };
       if (json === true) {
         process.stdout.write(
