@@ -1,6 +1,7 @@
 // A corpus as token ids in memory: what batches are cut from. Pairs that cannot be trained on are dropped here, and counted.
-import { DataError, mix32, silent, type Listener } from "../base/index.ts";
+import { DataError, silent, type Listener } from "../base/index.ts";
 import type { Corpus } from "./corpus.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { Respelling, type BpeDropout } from "./respelling.ts";
 import { GrowingInts, RowsBuilder, type Encoder, type TokenRows } from "./token-rows.ts";
 
@@ -89,7 +90,7 @@ export class EncodedPairs {
   /** 64 bits that change with any token or length; a saved position is worth nothing on other data. */
   get fingerprint(): string {
     const { respelling } = this.#contents;
-    this.#fingerprint ??= hashOf([
+    this.#fingerprint ??= fingerprintOf([
       ...(respelling === undefined ? [] : [new TextEncoder().encode(respelling.name)]),
       [this.sourcePad, this.targetPad, this.targetStart],
       this.source.offsets,
@@ -194,17 +195,4 @@ class DropCount {
   get figures(): Dropped {
     return { count: this.#count, first: this.#first };
   }
-}
-
-function hashOf(parts: readonly ArrayLike<number>[]): string {
-  let low = 0x9e3779b9;
-  let high = 0x85ebca6b;
-  for (const part of parts) {
-    low = mix32(low ^ part.length);
-    for (let i = 0; i < part.length; i++) {
-      low = mix32(low ^ part[i]!);
-      high = (Math.imul(high, 0x01000193) + low) | 0;
-    }
-  }
-  return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }

@@ -5,12 +5,19 @@ export {
   corpusOf,
   EncodedPairs,
   encodePairs,
+  encodeTexts,
   FixedBatches,
   maskTokens,
   pairBatch,
   pairInput,
   readLines,
+  RowBatches,
+  TextCorpus,
+  textsOf,
   TokenRows,
+  TokenStream,
+  windowRows,
+  windowsOf,
   type BatchesOptions,
   type BatchLimits,
   type Cursor,
@@ -26,10 +33,16 @@ export {
   type PairInputOptions,
   type PairRecord,
   type ReadLinesOptions,
+  type RowBatchesOptions,
   type Side,
+  type TextEncoding,
+  type TextRecord,
+  type TokenStreamContents,
+  type Window,
 } from "./index.ts";
 export { verifyChecksum, verifyChecksums } from "./checksum.node.ts";
 export { fileLines, type FileOptions } from "./file-lines.node.ts";
 export { jsonLines, type JsonLinesOptions } from "./json-lines.node.ts";
 export { parallelText, type ParallelTextOptions } from "./parallel-text.node.ts";
+export { textFiles, type TextFilesOptions } from "./text-files.node.ts";
 export { tsv, type TsvColumn, type TsvOptions } from "./tsv.node.ts";
