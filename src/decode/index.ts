@@ -6,7 +6,7 @@ export { diverseBeamSearch, type DiverseBeamSearchOptions } from "./diverse-beam
 export { ensemble, type EnsembleOptions } from "./ensemble.ts";
 export { generate, type GenerateOptions, type GenerationConfig } from "./generate.ts";
 export { greedySearch, type GreedySearchOptions } from "./greedy.ts";
-export { gnmtPenalty, type LengthPenalty } from "./length-penalty.ts";
+export { gnmtPenalty, normalised, type LengthPenalty } from "./length-penalty.ts";
 export { type EarlyStopping } from "./n-best.ts";
 export {
   collapsed,

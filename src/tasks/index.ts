@@ -1,13 +1,18 @@
 // tasks: what ties a corpus, a model, a loss, a search and a metric together: translation.
 export { dateExamples, dateTags, datesWithoutEnd, plainText, type DateExample, type DateSplit } from "./dates.ts";
 export { type TrainingOptions, type Weights } from "./learning.ts";
+export { type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
 export {
-  Translation,
-  type AlignmentMap,
-  type DecodingOptions,
-  type Translated,
-  type TranslationOptions,
-} from "./translation.ts";
+  minimumBayesRisk,
+  utilities,
+  type MinimumBayesRiskOptions,
+  type RankedCandidate,
+  type Utility,
+} from "./decoding-mbr.ts";
+export { type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
+export { rerank, type RerankOptions } from "./decoding-rerank.ts";
+export { TextStream } from "./decoding-stream.ts";
+export { Translation, type Translated, type TranslationLine, type TranslationOptions } from "./translation.ts";
 export {
   learnTranslation,
   pairReader,

@@ -11,6 +11,7 @@ import {
   type SequenceToSequence,
   type TeacherForcingOptions,
 } from "../models/index.ts";
+import { heededInOnePass } from "./decoding-options.ts";
 import { misfitOfOnePass, onePassDecodingKeys } from "./non-autoregressive-config.ts";
 
 /** What can translate: token after token, or all places at once. */
@@ -36,14 +37,12 @@ export interface OnePassOptions {
   signal?: AbortSignal;
 }
 
-const onlyInOnePass = Object.keys(onePassDecodingKeys);
-const onlyTokenByToken = ["beams", "lengthPenalty", "minLength"];
-
 /** Refuses an option of decoding that was given and that this model cannot honour. */
 export function refuseUnheeded(model: TranslationModel, given: Readonly<Record<string, unknown>>): void {
   const isOnePass = model instanceof NonAutoregressiveTransformer;
-  const unheeded = isOnePass ? onlyTokenByToken : onlyInOnePass;
-  const found = unheeded.find((key) => given[key] !== undefined);
+  const isHeeded = (key: string): boolean =>
+    key === "signal" || (isOnePass ? heededInOnePass.includes(key) : !(key in onePassDecodingKeys));
+  const found = Object.keys(given).find((key) => given[key] !== undefined && !isHeeded(key));
   if (found === undefined) return;
   const way = isOnePass ? "writes all places at once" : "writes token after token";
   throw new ConfigError(`decoding.${found}`, `has no effect with this model, which ${way}. Leave it out.`);

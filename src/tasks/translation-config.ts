@@ -3,6 +3,8 @@
 import { z } from "zod";
 import { type ConfigPath, configJsonSchema } from "../base/config.ts";
 import { sparePlaces } from "../models/block-places.ts";
+import { decodingSection } from "./decoding-config.ts";
+import { heededInOnePass } from "./decoding-options.ts";
 import { modelConfig, type ModelConfig } from "./model-config.ts";
 import { misfitOfOnePass, onePassDecodingKeys, type Misfit } from "./non-autoregressive-config.ts";
 import { completeTokenizer, refuseNeedlessKeys, tokenizerKeys } from "./tokenizer-config.ts";
@@ -128,31 +130,11 @@ const training = z
   })
   .superRefine(refuseNeedlessTraining);
 
-const decoding = z
-  .strictObject({
-    beams: count("Hypotheses kept at a time; 1 is greedy search.", 5),
-    lengthPenalty: z
-      .number()
-      .default(1)
-      .describe("Exponent of the length that a hypothesis' score is divided by; above 1 favours long ones."),
-    minLength: z.int().min(0).default(0).describe("Fewest target tokens before END."),
-    maxLength: count("Most target tokens.", 256),
-    nbest: count("Hypotheses given for each line."),
-    batchTokens: count("Most tokens of one batch of sources, padding included.", 4096),
-    ...onePassDecodingKeys,
-  })
-  .superRefine(({ beams, nbest, minLength, maxLength, lengthCandidates }, context) => {
-    if (nbest > beams && nbest > lengthCandidates)
-      reject(context, "nbest", `must not exceed beams (got ${nbest} and ${beams})`);
-    if (minLength > maxLength)
-      reject(context, "minLength", `must not exceed maxLength (got ${minLength} and ${maxLength})`);
-  });
-
 /** What of the decoding has no effect with the model. */
-function misfitOfDecoding(model: ModelConfig, chosen: z.output<typeof decoding>): Misfit | undefined {
+function misfitOfDecoding(model: ModelConfig, chosen: z.output<typeof decodingSection>): Misfit | undefined {
   const inSection = (misfit: Misfit | undefined): Misfit | undefined =>
     misfit && { ...misfit, key: `decoding.${misfit.key}` };
-  const defaults: Readonly<Record<string, unknown>> = decoding.parse({});
+  const defaults: Readonly<Record<string, unknown>> = decodingSection.parse({});
   const isOnePass = model.architecture === "non-autoregressive";
   for (const [key, value] of Object.entries(chosen)) {
     const isHeeded = isOnePass ? heededInOnePass.includes(key) : !(key in onePassDecodingKeys);
@@ -167,9 +149,6 @@ function misfitOfDecoding(model: ModelConfig, chosen: z.output<typeof decoding>)
     });
   return isOnePass ? inSection(misfitOfOnePass(model, chosen)) : undefined;
 }
-
-/** Keys of decoding that hold for writing in one pass, too. */
-const heededInOnePass = ["maxLength", "nbest", "batchTokens", ...Object.keys(onePassDecodingKeys)];
 
 /** What of training does not go with blocks that are as many times as long as the source. */
 function misfitOfBlock(
@@ -203,7 +182,7 @@ export const translationConfig = z
     tokenizer: tokenizer.prefault({}),
     data,
     training: training.prefault({}),
-    decoding: decoding.prefault({}),
+    decoding: decodingSection.prefault({}),
     scoring: scoring.prefault({}),
   })
   .superRefine(({ model, tokenizer, data, training, decoding }, context) => {

@@ -27,7 +27,8 @@ import {
 import { refuseUnheeded, type TranslationModel } from "./non-autoregressive.ts";
 import type { SplitConfig, TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
-import { Translation, type DecodingOptions } from "./translation.ts";
+import type { DecodingOptions } from "./decoding-options.ts";
+import { Translation } from "./translation.ts";
 
 /** A split's pairs, read as its format says; checksums are verified first. */
 export async function openSplit(

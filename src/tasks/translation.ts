@@ -1,44 +1,53 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
-import { ConfigError, silent, type HostTensor, type Listener } from "../base/index.ts";
-import { beamSearch, greedySearch, type Hypothesis } from "../decode/index.ts";
+import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
+import {
+  beforeStop,
+  ensemble,
+  normalised,
+  streamGreedy,
+  streamSample,
+  type Hypothesis,
+  type Stepper,
+} from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
-import { compile, type SessionOptions } from "../engine/index.ts";
+import type { SessionOptions } from "../engine/index.ts";
 import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
-import { namedParameters, parameterInputs } from "../nn/index.ts";
-import { dim, input, withoutDropout } from "../tensor/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
+import { alignmentOf, crossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
+import { minimumBayesRisk, utilities } from "./decoding-mbr.ts";
+import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
+import { idRows, TargetScorer } from "./decoding-score.ts";
+import {
+  decodeBatch,
+  lengthPenaltyOf,
+  rowsASentence,
+  searchOptionsOf,
+  type DecodeBatchOptions,
+  type SentenceToDecode,
+} from "./decoding-search.ts";
+import { TextStream } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
 import { refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
 
-export interface DecodingOptions {
-  /** Hypotheses kept at a time; 1 is greedy search. */
-  beams?: number;
-  /** Exponent of the length that a hypothesis' score is divided by. */
-  lengthPenalty?: number;
-  /** Fewest and most target tokens, END included. */
-  minLength?: number;
-  maxLength?: number;
-  /** Translations a line, best first; at most `beams`, or `lengthCandidates`. */
-  nbest?: number;
-  /** Of models that write all places at once: passes; after the first each writes the least sure tokens anew. */
-  iterations?: number;
-  /** Of those that predict lengths: how many lengths are tried. */
-  lengthCandidates?: number;
-  /** Of those: what the predicted length is multiplied with. */
-  lengthFactor?: number;
-  /** Most tokens of one batch of sources, padding included. */
-  batchTokens?: number;
-  signal?: AbortSignal;
-}
+/** A line to translate; with what every translation of it must hold, and what it begins with. */
+export type TranslationLine =
+  | string
+  | { readonly text: string; readonly phrases?: readonly string[]; readonly prefix?: string };
 
 /** One translation of a line. */
 export interface Translated {
   readonly text: string;
-  /** Log-probability divided by length to the length penalty. */
+  /** Log-probability divided as the length penalty says; of a stochastic beam search the perturbed log-probability. */
   readonly score: number;
   readonly logProbability: number;
+  /** The tokens written, END too where it came. */
+  readonly tokens: readonly string[];
+  /** The log-probability of each of them. */
+  readonly tokenLogProbabilities: readonly number[];
+  /** How well it agrees with the other candidates, where minimum Bayes risk chose. */
+  readonly expectedUtility?: number;
 }
 
 export interface TranslationOptions {
@@ -54,12 +63,9 @@ export interface TranslationOptions {
   listener?: Listener;
 }
 
-/** Where each target token looked in the source. */
-export interface AlignmentMap {
-  readonly sourceTokens: readonly string[];
-  readonly targetTokens: readonly string[];
-  /** [layers][heads][target][source]; rows sum to 1. */
-  readonly weights: readonly (readonly (readonly Float32Array[])[])[];
+interface Sentence extends SentenceToDecode {
+  /** Of its source. */
+  readonly ids: readonly number[];
 }
 
 /** Lines are searched in the order of their lengths within windows of this many, and given back in their own order. */
@@ -75,13 +81,16 @@ export class Translation {
   readonly model: TranslationModel;
   readonly source: Tokenizer;
   readonly target: Tokenizer;
-  readonly decoding: Required<Omit<DecodingOptions, "signal">>;
+  readonly decoding: DecodingChoices;
   readonly session: SessionOptions;
   readonly #precision: "float32" | "int8";
   protected readonly listener: Listener;
   #weights: Weights | undefined;
   #decoder: TransformerDecoder | undefined;
   #onePass: NonAutoregressiveDecoder | undefined;
+  #scorer: TargetScorer | undefined;
+  /** Those whose models take part in every step. */
+  readonly #others: Translation[] = [];
 
   constructor({
     model,
@@ -96,19 +105,9 @@ export class Translation {
     this.model = model;
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
     this.target = "target" in tokenizer ? tokenizer.target : tokenizer;
-    const { beams = 5, lengthPenalty = 1, minLength = 0, maxLength = 256, nbest = 1, batchTokens = 4096 } = decoding;
-    const { iterations = 1, lengthCandidates = 1, lengthFactor = 1 } = decoding;
-    this.decoding = {
-      beams,
-      lengthPenalty,
-      minLength,
-      maxLength: Math.min(maxLength, model.maxPositions),
-      nbest,
-      batchTokens,
-      iterations,
-      lengthCandidates,
-      lengthFactor,
-    };
+    const { signal: _, ...given } = decoding;
+    const choices: DecodingChoices = { ...decodingDefaults, ...given };
+    this.decoding = { ...choices, maxLength: Math.min(choices.maxLength, model.maxPositions) };
     this.session = session;
     this.listener = listener;
     this.#weights = weights;
@@ -179,90 +178,184 @@ export class Translation {
   }
 
   /** The `nbest` translations of every line, best first, in the order of the lines. An empty line stays one. */
-  async generate(lines: readonly string[], options: DecodingOptions = {}): Promise<Translated[][]> {
-    refuseUnheeded(this.model, { ...options });
-    const { batchTokens, ...search } = { ...this.decoding, ...options };
-    const widest = this.model instanceof NonAutoregressiveTransformer ? "lengthCandidates" : "beams";
-    if (search.nbest > search[widest])
-      throw new ConfigError("nbest", `must not exceed ${widest} (got ${search.nbest} and ${search[widest]})`);
-    const ids = lines.map((line, i) => this.#encode(line, i));
-    const order = ids.map((_, i) => i).filter((i) => lines[i] !== "");
-    order.sort((a, b) => ids[b]!.length - ids[a]!.length || a - b);
-    const results: Translated[][] = lines.map(() => [{ text: "", score: 0, logProbability: 0 }]);
+  generate(lines: readonly TranslationLine[], options: DecodingOptions = {}): Promise<Translated[][]> {
+    return this.#generate(lines, options, 0);
+  }
+
+  /** The same for lines that come one by one, with memory for a window of them. */
+  async *generateEach<Line extends TranslationLine>(
+    lines: AsyncIterable<Line> | Iterable<Line>,
+    options: DecodingOptions = {},
+  ): AsyncGenerator<Translated[]> {
+    let window: Line[] = [];
+    let before = 0;
+    for await (const line of lines) {
+      window.push(line);
+      if (window.length < windowLines) continue;
+      yield* await this.#generate(window, options, before);
+      before += window.length;
+      window = [];
+    }
+    if (window.length > 0) yield* await this.#generate(window, options, before);
+  }
+
+  /** `before` lines came earlier: a line's draw depends on its number, not on the window that it is in. */
+  async #generate(
+    lines: readonly TranslationLine[],
+    options: DecodingOptions,
+    before: number,
+  ): Promise<Translated[][]> {
+    const { signal, ...choices } = this.#choicesWith(options);
+    const inputs = lines.map((line, i) => this.#sentence(line, before + i, choices));
+    const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
+    order.sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length || a - b);
+    const results: Translated[][] = lines.map(() => [nothingTranslated]);
+    const rows = rowsASentence(choices);
     for (let start = 0; start < order.length;) {
-      const longest = ids[order[start]!]!.length;
-      const batch = order.slice(start, start + Math.max(1, Math.floor(batchTokens / longest)));
+      const longest = inputs[order[start]!]!.ids.length;
+      const size = Math.max(1, Math.floor(choices.batchTokens / (longest * rows)));
+      const batch = order.slice(start, start + size);
       const found = await this.#search(
-        batch.map((i) => ids[i]!),
-        search,
+        batch.map((i) => inputs[i]!),
+        { choices, target: this.target, signal },
       );
-      batch.forEach((line, row) => {
-        results[line] = found[row]!.map(({ tokens, score, logProbability }) => ({
-          text: this.target.decode(tokens),
-          score,
-          logProbability,
-        }));
-      });
+      for (const [row, line] of batch.entries()) {
+        const all = found[row]!.map((hypothesis) => this.#translated(hypothesis, choices));
+        results[line] = choices.mbr === "none" ? all : chosenByRisk(all, choices);
+      }
       start += batch.length;
     }
     return results;
   }
 
-  /** The same for lines that come one by one, with memory for a window of them. */
-  async *generateEach(
-    lines: AsyncIterable<string> | Iterable<string>,
-    options: DecodingOptions = {},
-  ): AsyncGenerator<Translated[]> {
-    let window: string[] = [];
-    for await (const line of lines) {
-      window.push(line);
-      if (window.length < windowLines) continue;
-      yield* await this.generate(window, options);
-      window = [];
+  /**
+   * The translation of a line, piece by piece as it is written: by greedy search, or drawn with `search: "sample"`. The pieces put
+   * together are the whole text; a character comes whole or not yet. Leaving the loop ends the search, as does `signal`, which
+   * throws an AbortError.
+   *
+   * @example
+   * for await (const piece of translation.stream("A man in an orange hat.")) process.stdout.write(piece);
+   */
+  async *stream(line: TranslationLine, options: Omit<DecodingOptions, "beams" | "nbest"> = {}): AsyncGenerator<string> {
+    const whole = this.#choicesWith({ beams: 1, nbest: 1, mbr: "none", ...options });
+    const { signal, ...choices } = whole;
+    const sentence = this.#sentence(line, 0, choices);
+    if (choices.search === "stochastic-beam" || sentence.phrases.length > 0 || choices.mbr !== "none")
+      throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
+    if (textOf(line) === "") return;
+    const stepper = await this.#start([sentence.ids]);
+    const told = searchOptionsOf([sentence], { choices, target: this.target, signal });
+    const tokens =
+      choices.search === "sample"
+        ? streamSample(stepper, { ...told, seed: [sentence.seed] })
+        : streamGreedy(stepper, told);
+    const text = new TextStream(this.target, choices.stop);
+    for await (const { token } of tokens) {
+      const piece = text.push(token);
+      if (piece !== "") yield piece;
     }
-    if (window.length > 0) yield* await this.generate(window, options);
+    const rest = text.end();
+    if (rest !== "") yield rest;
+  }
+
+  /**
+   * What the model thinks of targets that are given: the log-probability of each, token by token, by teacher forcing. `score` is divided
+   * by the length as `decoding.lengthPenalty` says.
+   *
+   * @example
+   * const [scored] = await translation.score(["A dog runs."], ["Ein Hund rennt."]);
+   */
+  async score(sources: readonly string[], targets: readonly string[]): Promise<Translated[]> {
+    if (sources.length !== targets.length)
+      throw new ConfigError("targets", `${targets.length} for ${sources.length} sources. Give one a source.`);
+    const { model } = this;
+    if (model instanceof NonAutoregressiveTransformer)
+      throw new ConfigError(
+        "score",
+        "this model writes all places at once; only those that write token after token score.",
+      );
+    const { start, end } = this.target.special;
+    const pairs = sources.map((source, i) => {
+      const ids = [start, ...this.target.encode(targets[i]!), end];
+      if (ids.length - 1 > model.maxPositions) {
+        throw new ConfigError(
+          `target ${i + 1}`,
+          `${ids.length - 1} tokens, and the model has positions for ${model.maxPositions}. Shorten it.`,
+        );
+      }
+      return { source: this.#encode(source, i), target: ids };
+    });
+    const order = pairs.map((_, i) => i).sort((a, b) => pairs[b]!.target.length - pairs[a]!.target.length || a - b);
+    const longestOf = (i: number): number => Math.max(pairs[i]!.target.length, pairs[i]!.source.length);
+    const scored: Translated[] = new Array(pairs.length);
+    this.#scorer ??= new TargetScorer(model, this.weights, this.session);
+    for (let at = 0; at < order.length;) {
+      const batch = [order[at]!];
+      let longest = longestOf(batch[0]!);
+      for (let i = at + 1; i < order.length; i++) {
+        longest = Math.max(longest, longestOf(order[i]!));
+        if (longest * (batch.length + 1) > this.decoding.batchTokens) break;
+        batch.push(order[i]!);
+      }
+      const own = batch.map((i) => pairs[i]!);
+      const steps = await this.#scorer.score(
+        own.map(({ source }) => source),
+        own.map(({ target }) => target),
+      );
+      for (const [row, i] of batch.entries()) {
+        const tokenLogProbabilities = [...steps[row]!];
+        const logProbability = tokenLogProbabilities.reduce((a, b) => a + b, 0);
+        const tokens = pairs[i]!.target.slice(1).map((id) => this.target.tokenOf(id) ?? `${id}`);
+        const score = normalised(logProbability, tokens.length, lengthPenaltyOf(this.decoding));
+        scored[i] = { text: targets[i]!, score, logProbability, tokens, tokenLogProbabilities };
+      }
+      at += batch.length;
+    }
+    return scored;
+  }
+
+  /**
+   * From now on every step takes the mean of what this and the other translations' models think comes next. They must have the same
+   * tokenizers; their weights and sizes may differ. They are disposed of with this one.
+   *
+   * @example
+   * translation.ensembleWith(await openTranslation("runs/en-de-2"));
+   */
+  ensembleWith(...others: readonly Translation[]): void {
+    for (const other of others) {
+      for (const side of ["source", "target"] as const) {
+        if (JSON.stringify(other[side].toJSON()) !== JSON.stringify(this[side].toJSON()))
+          throw new ConfigError(
+            "ensemble",
+            `its ${side} tokenizer is not this one's. Members need the same tokenizers.`,
+          );
+      }
+      if ([this, other].some(({ model }) => model instanceof NonAutoregressiveTransformer))
+        throw new ConfigError("ensemble", "models that write all places at once have no steps to take the mean of.");
+    }
+    this.#others.push(...others);
   }
 
   /** Cross-attention of the target given the source, teacher-forced: what the decoder looked at for each target token. */
   async attention(source: string, target: string): Promise<AlignmentMap> {
-    const sourceIds = this.#encode(source, 0);
     const { start, end } = this.target.special;
+    const sourceIds = this.#encode(source, 0);
     const targetIds = [start, ...this.target.encode(target)];
-    const given = {
-      sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]),
-      targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
+    const named = (tokenizer: Tokenizer, ids: readonly number[]): string[] =>
+      ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
+    return {
+      sourceTokens: named(this.source, sourceIds),
+      targetTokens: named(this.target, [...targetIds.slice(1), end]),
+      weights: await crossAttention(this.model, this.weights, { sourceIds, targetIds, session: this.session }),
     };
-    const crossAttention = this.model.crossAttention?.(given.sourceIds, given.targetIds) ?? [];
-    if (crossAttention.length === 0)
-      throw new ConfigError("model", "none of its target tokens looks at the source, so there is no attention to show");
-    const outputs = Object.fromEntries(crossAttention.map((weights, layer) => [`layer.${layer}`, weights]));
-    const inputs = { ...parameterInputs(namedParameters(this.model)), ...given };
-    const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), this.session);
-    try {
-      const results = await run.run({
-        ...Object.fromEntries(this.weights),
-        sourceIds: batchOf([sourceIds], 0),
-        targetIds: batchOf([targetIds], 0),
-      });
-      const weights = crossAttention.map((_, layer) => {
-        const { dims, data } = results[`layer.${layer}`]!;
-        const [, heads, rows, columns] = dims as readonly [number, number, number, number];
-        return Array.from({ length: heads }, (_, head) =>
-          Array.from({ length: rows }, (_, row) =>
-            (data as Float32Array).slice((head * rows + row) * columns, (head * rows + row + 1) * columns),
-          ),
-        );
-      });
-      const named = (tokenizer: Tokenizer, ids: readonly number[]): string[] =>
-        ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
-      return {
-        sourceTokens: named(this.source, sourceIds),
-        targetTokens: named(this.target, [...targetIds.slice(1), end]),
-        weights,
-      };
-    } finally {
-      await run.dispose();
-    }
+  }
+
+  /**
+   * Which source token each target token was made of, as [source, target] places from 0: where a head, or the mean of a layer's
+   * heads, looked most. A target token that looked at the source's END has no pair.
+   */
+  async align(source: string, target: string, options: AlignOptions = {}): Promise<[source: number, target: number][]> {
+    return alignmentOf(await this.attention(source, target), options);
   }
 
   /** A line's ids with END, cut to what the model has positions for. */
@@ -278,40 +371,81 @@ export class Translation {
     return [...ids.slice(0, maxPositions - 1), this.source.special.end];
   }
 
-  async #search(
-    sources: readonly (readonly number[])[],
-    {
-      beams,
-      lengthPenalty,
-      minLength,
-      maxLength,
-      nbest,
-      signal,
-      ...inOnePass
-    }: Omit<Required<DecodingOptions>, "batchTokens" | "signal"> & Pick<DecodingOptions, "signal">,
-  ): Promise<Hypothesis[][]> {
-    const batch = batchOf(sources, this.source.special.pad);
+  /** The choices of one call over those of this translation, refused where they cannot be honoured together. */
+  #choicesWith(options: DecodingOptions): DecodingChoices & Pick<DecodingOptions, "signal"> {
+    refuseUnheeded(this.model, { ...options });
+    const choices = { ...this.decoding, ...options };
     if (this.model instanceof NonAutoregressiveTransformer) {
-      const options = { precision: this.#precision };
-      this.#onePass ??= new NonAutoregressiveDecoder(this.model, this.weights, this.session, options);
-      return writeInOnePass(this.#onePass, batch, { ...inOnePass, maxLength, nbest, ...(signal && { signal }) });
+      const { nbest, lengthCandidates } = choices;
+      if (nbest > lengthCandidates)
+        throw new ConfigError("nbest", `must not exceed lengthCandidates (got ${nbest} and ${lengthCandidates})`);
+      return choices;
     }
-    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, {
-      precision: this.#precision,
-    });
-    const stepper = await this.#decoder.start(batch);
-    const { start, end } = this.target.special;
-    const shared = { start, end, maxTokens: maxLength, minTokens: minLength, ...(signal && { signal }) };
-    if (beams === 1)
-      return (await greedySearch(stepper, { ...shared, lengthPenalty })).map((hypothesis) => [hypothesis]);
-    return beamSearch(stepper, { ...shared, beams, lengthPenalty, nbest });
+    const [misfit] = misfitsOfDecoding(choices);
+    if (misfit !== undefined) throw new ConfigError(misfit.key, misfit.problem);
+    return choices;
+  }
+
+  #sentence(line: TranslationLine, index: number, { phrases, seed }: DecodingChoices): Sentence {
+    const { text, phrases: own = [], prefix = "" } = typeof line === "string" ? { text: line } : line;
+    const ids = this.#encode(text, index);
+    return {
+      ids,
+      sourceTokens: ids.length,
+      phrases: [...phrases, ...own].map((phrase) => this.target.encode(phrase)),
+      prefix: prefix === "" ? [] : this.target.encode(prefix),
+      seed: randomWord(randomKey(seed, index), 0),
+    };
+  }
+
+  #translated(hypothesis: Hypothesis, { stop }: DecodingChoices): Translated {
+    const { tokens, tokenLogProbabilities, score, logProbability } = hypothesis;
+    const { end } = this.target.special;
+    const isEnded = tokenLogProbabilities.length > tokens.length;
+    return {
+      text: beforeStop(this.target.decode(tokens), stop),
+      score,
+      logProbability,
+      tokens: (isEnded ? [...tokens, end] : tokens).map((id) => this.target.tokenOf(id) ?? `${id}`),
+      tokenLogProbabilities,
+    };
+  }
+
+  async #search(sentences: readonly Sentence[], options: DecodeBatchOptions): Promise<Hypothesis[][]> {
+    const { choices, signal } = options;
+    if (this.model instanceof NonAutoregressiveTransformer) {
+      const batch = idRows(
+        sentences.map(({ ids }) => ids),
+        this.source.special.pad,
+      );
+      const precision = { precision: this.#precision };
+      this.#onePass ??= new NonAutoregressiveDecoder(this.model, this.weights, this.session, precision);
+      return writeInOnePass(this.#onePass, batch, { ...choices, ...(signal && { signal }) });
+    }
+    const rows = sentences.flatMap(({ ids }) => new Array<readonly number[]>(rowsASentence(choices)).fill(ids));
+    return decodeBatch(await this.#start(rows), sentences, options);
+  }
+
+  /** Reads sources with this model, and with those of the ensemble. */
+  async #start(sources: readonly (readonly number[])[]): Promise<Stepper> {
+    if (this.model instanceof NonAutoregressiveTransformer)
+      throw new ConfigError("model", "writes all places at once; there are no steps to take.");
+    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, { precision: this.#precision });
+    const own = await this.#decoder.start(idRows(sources, this.source.special.pad));
+    if (this.#others.length === 0) return own;
+    const others: Stepper[] = [];
+    for (const other of this.#others) others.push(await other.#start(sources));
+    return ensemble([own, ...others]);
   }
 
   async dispose(): Promise<void> {
     await this.#decoder?.dispose();
     await this.#onePass?.dispose();
+    await this.#scorer?.dispose();
     this.#decoder = undefined;
     this.#onePass = undefined;
+    this.#scorer = undefined;
+    for (const other of this.#others) await other.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -319,10 +453,22 @@ export class Translation {
   }
 }
 
-/** Rows of ids as one padded tensor [rows, longest]. */
-function batchOf(rows: readonly (readonly number[])[], pad: number): HostTensor<"int32"> {
-  const time = Math.max(...rows.map((row) => row.length));
-  const data = new Int32Array(rows.length * time).fill(pad);
-  rows.forEach((row, i) => data.set(row, i * time));
-  return { dtype: "int32", dims: [rows.length, time], data };
+/** The text of a line. */
+function textOf(line: TranslationLine): string {
+  return typeof line === "string" ? line : line.text;
+}
+
+const nothingTranslated: Translated = { text: "", score: 0, logProbability: 0, tokens: [], tokenLogProbabilities: [] };
+
+/** The outputs that agree best with all, best first; drawn ones count alike, those of a beam by their probability. */
+function chosenByRisk(candidates: readonly Translated[], { search, mbr, nbest }: DecodingChoices): Translated[] {
+  const [first] = candidates;
+  if (mbr === "none" || first === undefined) return [...candidates];
+  const most = Math.max(...candidates.map(({ logProbability }) => logProbability));
+  const weights = candidates.map(({ logProbability }) => (search === "sample" ? 1 : Math.exp(logProbability - most)));
+  const ranked = minimumBayesRisk(
+    candidates.map(({ text }) => text),
+    { utility: utilities[mbr], weights },
+  );
+  return ranked.slice(0, nbest).map(({ index, expectedUtility }) => ({ ...candidates[index]!, expectedUtility }));
 }
