@@ -3,9 +3,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Option } from "commander";
 import { type ConfigPath, describeConfig } from "../base/config.ts";
-import { readConfig } from "../base/config-text.ts";
 import { ConfigError } from "../base/index.ts";
-import { mapPaths, translationConfig, type TranslationConfig } from "../tasks/translation-config.ts";
+import { mapTaskPaths, readTaskConfig, taskConfigs, type TaskConfig } from "../tasks/task-config.ts";
 
 export interface LoadConfigOptions {
   /** `key.path=value` each, over what the file says. */
@@ -23,9 +22,9 @@ export interface LoadConfigOptions {
 export async function loadConfig(
   file: string,
   { set = [], environment = process.env }: LoadConfigOptions = {},
-): Promise<TranslationConfig> {
-  const { config, locate } = readConfig(translationConfig, await readFile(file, "utf8"), { place: file, set });
-  return mapPaths(config, (path, key) => resolve(dirname(file), expand(path, { key, environment, locate })));
+): Promise<TaskConfig> {
+  const { config, locate } = readTaskConfig(await readFile(file, "utf8"), { place: file, set });
+  return mapTaskPaths(config, (path, key) => resolve(dirname(file), expand(path, { key, environment, locate })));
 }
 
 /** The option `--set`, to be given as often as there are keys to override. */
@@ -38,16 +37,25 @@ export function setOption(): Option {
     .argParser((assignment: string, before: readonly string[]) => [...before, assignment]);
 }
 
-/** Every key of the configuration for the end of a help page. */
+/** Every key of the configuration for the end of a help page: those of translation, then what other tasks have differently. */
 export function configurationHelp(): string {
-  const options = describeConfig(translationConfig);
-  const width = Math.max(...options.map(({ path }) => path.length));
-  const indent = " ".repeat(width + 4);
-  const rows = options.map(({ path, type, default: value, isRequired, help }) => {
-    const standing = value !== undefined ? `, default ${JSON.stringify(value)}` : isRequired ? ", required" : "";
-    return `  ${path.padEnd(width)}  ${help}\n${indent}${type}${standing}`;
-  });
-  return `\nConfiguration keys:\n${rows.join("\n")}`;
+  const seen = new Set<string>();
+  return Object.entries(taskConfigs)
+    .map(([task, schema], i) => {
+      const rows = describeConfig(schema).map(({ path, type, default: value, isRequired, help }) => {
+        const standing = value !== undefined ? `, default ${JSON.stringify(value)}` : isRequired ? ", required" : "";
+        return { path, help, type: `${type}${standing}` };
+      });
+      const fresh = rows.filter((row) => !seen.has(JSON.stringify(row)));
+      for (const row of rows) seen.add(JSON.stringify(row));
+      const width = Math.max(...fresh.map(({ path }) => path.length));
+      const title = i === 0 ? "Configuration keys:" : `With task ${task}, as above but for:`;
+      const text = fresh.map(
+        ({ path, help, type }) => `  ${path.padEnd(width)}  ${help}\n${" ".repeat(width + 4)}${type}`,
+      );
+      return `\n${title}\n${text.join("\n")}`;
+    })
+    .join("\n");
 }
 
 interface ExpandOptions {

@@ -15,11 +15,11 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/train.ts")).trainCommand(),
   },
   generate: {
-    summary: "translate lines of standard input",
+    summary: "translate lines of standard input, go on with them, or fill their masks",
     load: async () => (await import("./commands/generate.ts")).generateCommand(),
   },
   evaluate: {
-    summary: "translate a file and score it",
+    summary: "translate a file and score it, or score how a language model foretells it",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
   },
   average: {

@@ -6,19 +6,41 @@ export {
   pairReader,
   plainText,
   learnTranslation,
+  MaskFilling,
+  TextGeneration,
   Validator,
   type AlignmentMap,
+  type Candidate,
+  type Completion,
+  type CompletionOptions,
   type DateExample,
   type DateSplit,
   type DecodingOptions,
+  type Filled,
+  type LanguageModelLearningOptions,
   type LearningOptions,
+  type MaskedLearningOptions,
+  type MaskFillingOptions,
+  type ScoringOptions,
+  type TextGenerationOptions,
+  type TextScore,
   type TrainingOptions,
   type Translated,
   type TranslationOptions,
   type ValidatorOptions,
   type Weights,
 } from "./index.ts";
-export { readWeights } from "./run-folder.node.ts";
+export {
+  openMaskFilling,
+  openTextGeneration,
+  openTexts,
+  trainLanguageModel,
+  trainMaskedLanguageModel,
+  type OpenRunOptions,
+  type TextRunOptions,
+} from "./language-model-run.node.ts";
+export { readRunConfig, readWeights } from "./run-folder.node.ts";
+export { openRun, trainRun, type OpenedRun } from "./runs.node.ts";
 export {
   FolderTranslation as Translation,
   corporaOf,

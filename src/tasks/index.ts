@@ -1,6 +1,16 @@
-// tasks: what ties a corpus, a model, a loss, a search and a metric together: translation.
+// tasks: what ties a corpus, a model, a loss, a search and a metric together: translation, language models, hidden words.
 export { dateExamples, dateTags, datesWithoutEnd, plainText, type DateExample, type DateSplit } from "./dates.ts";
+export { type LanguageModelLearningOptions } from "./language-model-training.ts";
 export { type TrainingOptions, type Weights } from "./learning.ts";
+export { MaskFilling, type Candidate, type Filled, type MaskFillingOptions } from "./mask-filling.ts";
+export { type MaskedLearningOptions } from "./masked-training.ts";
+export {
+  TextGeneration,
+  type Completion,
+  type CompletionOptions,
+  type TextGenerationOptions,
+} from "./text-generation.ts";
+export { type ScoringOptions, type TextScore } from "./text-scoring.ts";
 export { type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
 export {
   minimumBayesRisk,

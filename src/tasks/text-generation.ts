@@ -139,9 +139,28 @@ export class TextGeneration {
   }
 
   /** The same with what is known besides. What is written behind a prompt depends on its place in the list, not on its neighbours. */
-  async generate(prompts: readonly string[], options: CompletionOptions = {}): Promise<Completion[]> {
+  generate(prompts: readonly string[], options: CompletionOptions = {}): Promise<Completion[]> {
+    return this.#generate(prompts, settle(this.decoding, options), 0);
+  }
+
+  /** The same for prompts that come one by one, with memory for a few of them. */
+  async *generateEach(
+    prompts: AsyncIterable<string> | Iterable<string>,
+    options: CompletionOptions = {},
+  ): AsyncGenerator<Completion> {
     const settings = settle(this.decoding, options);
-    const beginnings = prompts.map((prompt, i) => this.#encode(prompt, i, settings.maxTokens));
+    let [window, seen] = [[] as string[], 0];
+    for await (const prompt of prompts) {
+      window.push(prompt);
+      if (window.length < promptsAtATime) continue;
+      yield* await this.#generate(window, settings, seen);
+      [window, seen] = [[], seen + window.length];
+    }
+    if (window.length > 0) yield* await this.#generate(window, settings, seen);
+  }
+
+  async #generate(prompts: readonly string[], settings: Settings, before: number): Promise<Completion[]> {
+    const beginnings = prompts.map((prompt, i) => this.#encode(prompt, before + i, settings.maxTokens));
     // A batch begins with texts of one length.
     const order = beginnings.map((_, i) => i).sort((a, b) => beginnings[a]!.length - beginnings[b]!.length || a - b);
     const results = new Array<Completion>(prompts.length);
@@ -150,7 +169,7 @@ export class TextGeneration {
       const batch = order.slice(first, first + promptsAtATime).filter((i) => beginnings[i]!.length === length);
       const found = await this.#search(
         batch.map((i) => beginnings[i]!),
-        { ...settings, seeds: batch.map((i) => randomKey(settings.seed, i).low) },
+        { ...settings, seeds: batch.map((i) => randomKey(settings.seed, before + i).low) },
       );
       batch.forEach((i, row) => {
         const { tokens, logProbability, finished } = found[row]!;

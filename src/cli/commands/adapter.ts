@@ -4,7 +4,7 @@ import { ConfigError } from "../../base/index.ts";
 import { writeSafetensors } from "../../formats/index.node.ts";
 import { loadAdapter, readAdapter, saveAdapter } from "../../hub/index.node.ts";
 import { adapterOptions, addAdapter, mergeLora } from "../../nn/index.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { openRun, type OpenedRun } from "../../tasks/index.node.ts";
 
 interface AdapterFlags {
   model: string;
@@ -27,7 +27,7 @@ function saveCommand(): Command {
     .option("--json", "say what was written as JSON")
     .addHelpText("after", "\nExample: heddle adapter save --model runs/weather --output adapters/weather")
     .action(async ({ output, json, ...flags }: AdapterFlags) => {
-      const { model, weights } = await openRun(flags);
+      const { model, weights } = await opened(flags);
       const options = adapterOptions(model);
       if (options === undefined)
         throw new ConfigError(
@@ -58,7 +58,7 @@ function mergeCommand(): Command {
         "         heddle generate --model runs/en-de --checkpoint weather.safetensors < test.en",
     )
     .action(async ({ adapter: folder, output, json, ...flags }: AdapterFlags) => {
-      const { model, weights } = await openRun(flags);
+      const { model, weights } = await opened(flags);
       const values = new Map(weights);
       if (folder !== undefined) {
         addAdapter(model, (await readAdapter(folder)).options);
@@ -83,11 +83,8 @@ function mergeCommand(): Command {
     });
 }
 
-function openRun({
-  model,
-  checkpoint,
-}: Pick<AdapterFlags, "model" | "checkpoint">): ReturnType<typeof openTranslation> {
-  return openTranslation(model, checkpoint === undefined ? {} : { checkpoint });
+async function opened({ model, checkpoint }: Pick<AdapterFlags, "model" | "checkpoint">): Promise<OpenedRun["run"]> {
+  return (await openRun(model, checkpoint === undefined ? {} : { checkpoint })).run;
 }
 
 function say(summary: object, json: boolean | undefined, text: string): void {

@@ -25,7 +25,8 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
-function decimal(text: string): number {
+/** For commander: an option that is a number. */
+export function decimal(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || text.trim() === "") throw new InvalidArgumentError("a number is wanted.");
   return value;

@@ -3,7 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { ConfigError } from "../../base/index.ts";
 import { corporaOf, openTranslation, plainText, trainTranslation, type Translation } from "../../tasks/index.node.ts";
+import type { TranslationConfig } from "../../tasks/translation-config.ts";
 import { drawAttention } from "../attention-map.ts";
 import { loadConfig, setOption } from "../config.ts";
 import { ProgressLine } from "../progress.ts";
@@ -27,6 +29,8 @@ export function demoCommand(): Command {
     .addOption(setOption())
     .action(async ({ run: directory, set }: { run: string; set: readonly string[] }) => {
       const config = await loadConfig(recipe, { set });
+      if (config.task !== "translation")
+        throw new ConfigError("--set task", "the demo translates dates, and no other task. Leave it out.");
       const isTrained = existsSync(join(directory, "model.safetensors"));
       process.stdout.write(
         isTrained
@@ -62,7 +66,7 @@ export function demoCommand(): Command {
     });
 }
 
-async function show(translation: Translation, config: Awaited<ReturnType<typeof loadConfig>>): Promise<void> {
+async function show(translation: Translation, config: TranslationConfig): Promise<void> {
   const width = Math.max(...typedByHand.map((text) => text.length));
   process.stdout.write("\nDates typed by hand\n");
   const read = await translation.translate(typedByHand.map((text) => plainText(text)));

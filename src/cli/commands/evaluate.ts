@@ -1,17 +1,20 @@
-// heddle evaluate: translate a file and score it against references.
+// heddle evaluate: how well a run's model does on a file: translations against references, or how it foretells text.
 import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
-import { DataError, type Listener } from "../../base/index.ts";
+import { ConfigError, DataError, type Listener } from "../../base/index.ts";
 import { fileLines } from "../../data/index.node.ts";
 import { Bleu, bleuTokenizers, Chrf, type BleuTokenizer } from "../../metrics/index.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { openTranslation, readRunConfig } from "../../tasks/index.node.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, weightsOf, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { evaluateTexts, refuseFlags } from "./text-runs.ts";
 
 interface EvaluateFlags extends DecodingFlags {
-  source: string;
-  reference: string[];
-  tokenize: BleuTokenizer;
+  source?: string;
+  reference?: string[];
+  tokenize?: BleuTokenizer;
+  contextTokens?: number;
+  overlapTokens?: number;
   lowercase?: boolean;
   output?: string;
   json?: boolean;
@@ -19,27 +22,40 @@ interface EvaluateFlags extends DecodingFlags {
 
 export function evaluateCommand(): Command {
   return withDecodingOptions(new Command("evaluate"))
-    .requiredOption("--source <file>", "lines to translate; may be .gz")
-    .requiredOption("--reference <file...>", "what they should become; several files are several references")
-    .addOption(
-      new Option("--tokenize <name>", "how BLEU parts text into words")
-        .choices(Object.keys(bleuTokenizers))
-        .default("13a"),
+    .option(
+      "--source <file>",
+      "lines to translate; of a language model the text to foretell, else its data.test; may be .gz",
     )
+    .option("--reference <file...>", "what lines should become; several files are several references")
+    .addOption(
+      new Option("--tokenize <name>", "how BLEU parts text into words; 13a if not said").choices(
+        Object.keys(bleuTokenizers),
+      ),
+    )
+    .option("--context-tokens <n>", "language models: tokens of a window in which text is scored", wholeNumber)
+    .option("--overlap-tokens <n>", "language models: tokens that a window shares with the one before", wholeNumber)
     .option("--lowercase", "score without regard to case")
     .option("--output <file>", "write the translations there too")
     .option("--json", "print scores, signatures and counts as JSON")
     .action(async (flags: EvaluateFlags) => {
-      const progress = new ProgressLine();
-      const { listener } = progress;
-      const sources = await linesOf(flags.source, listener);
-      const references = await Promise.all(flags.reference.map((file) => linesOf(file, listener)));
+      const { task } = await readRunConfig(flags.model);
+      if (task !== "translation") return evaluateTexts(flags);
+      const { contextTokens, overlapTokens, source, reference, tokenize = "13a" } = flags;
+      refuseFlags({ contextTokens, overlapTokens }, [], task);
+      if (source === undefined || reference === undefined)
+        throw new ConfigError(
+          source === undefined ? "--source" : "--reference",
+          "is missing: lines to translate, and what they should become.",
+        );
+      const { listener } = new ProgressLine();
+      const sources = await linesOf(source, listener);
+      const references = await Promise.all(reference.map((file) => linesOf(file, listener)));
       references.forEach((lines, i) => {
         if (lines.length !== sources.length) {
           throw new DataError(
-            flags.reference[i]!,
+            reference[i]!,
             undefined,
-            `${lines.length} lines, and ${flags.source} has ${sources.length}. Each line needs its reference.`,
+            `${lines.length} lines, and ${source} has ${sources.length}. Each line needs its reference.`,
           );
         }
       });
@@ -61,7 +77,7 @@ export function evaluateCommand(): Command {
       }
       const lowercase = flags.lowercase === true;
       const scores = [
-        new Bleu({ tokenize: flags.tokenize, lowercase, force: true }).corpus(hypotheses, references),
+        new Bleu({ tokenize, lowercase, force: true }).corpus(hypotheses, references),
         new Chrf({ lowercase }).corpus(hypotheses, references),
       ];
       if (flags.json === true) {

@@ -1,12 +1,21 @@
 // heddle generate: lines in, lines out, order kept, memory bounded.
 import { Command } from "commander";
 import { readLines } from "../../data/index.node.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { openTranslation, readRunConfig } from "../../tasks/index.node.ts";
 import { print } from "../output.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import {
+  decimal,
+  decodingOf,
+  weightsOf,
+  wholeNumber,
+  withDecodingOptions,
+  type DecodingFlags,
+} from "./decoding-options.ts";
+import { generateTexts, refuseFlags, type DrawingFlags } from "./text-runs.ts";
 
-interface GenerateFlags extends DecodingFlags {
+interface GenerateFlags extends DecodingFlags, DrawingFlags {
+  candidates?: number;
   nbest?: number;
   scores?: boolean;
   json?: boolean;
@@ -14,14 +23,25 @@ interface GenerateFlags extends DecodingFlags {
 
 export function generateCommand(): Command {
   return withDecodingOptions(new Command("generate"))
+    .option("--temperature <x>", "language models: scores are divided by it before the draw; 0 draws nothing", decimal)
+    .option("--top-k <n>", "language models: draw among this many likeliest tokens", wholeNumber)
+    .option("--top-p <x>", "language models: draw among the likeliest that together have this probability", decimal)
+    .option("--seed <n>", "language models: of the draw; same seed, same text", wholeNumber)
+    .option("--candidates <n>", "masked language models, with --json: tokens to name for each mask", wholeNumber)
     .option("--nbest <n>", "translations a line, best first, one below the other", wholeNumber)
     .option("--scores", "put each translation's score and a tab in front of it")
     .option("--json", "one JSON object a line: source, and translations with score and logProbability")
     .addHelpText(
       "after",
-      "\nReads standard input, writes standard output.\nExample: heddle generate --model runs/en-de --beams 5 < test.en > test.de",
+      "\nReads standard input, writes standard output. A language model goes on with each line, a masked one fills the <mask>s in it.\n" +
+        "Example: heddle generate --model runs/en-de --beams 5 < test.en > test.de\n" +
+        "         echo 'It was the' | heddle generate --model runs/characters --temperature 0.8 --seed 7",
     )
     .action(async (flags: GenerateFlags) => {
+      const { task } = await readRunConfig(flags.model);
+      if (task !== "translation") return generateTexts(flags);
+      const { temperature, topK, topP, seed, candidates } = flags;
+      refuseFlags({ temperature, topK, topP, seed, candidates }, [], task);
       const { listener } = new ProgressLine();
       const { nbest } = flags;
       const isWide = nbest !== undefined && nbest > 5 && flags.lengthCandidates === undefined;

@@ -4,7 +4,7 @@ import { elementCount } from "../../base/index.ts";
 import { cacheBytesPerToken } from "../../models/index.ts";
 import { namedParameters } from "../../nn/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { openRun } from "../../tasks/index.node.ts";
 import { table } from "../table.ts";
 
 interface InspectFlags {
@@ -21,18 +21,21 @@ export function inspectCommand(): Command {
     .addOption(new Option("--depth <n>", "how far down to list the parts; 99 lists every parameter").default("3"))
     .option("--json", "print everything as JSON")
     .action(async ({ model: directory, checkpoint, depth, json }: InspectFlags) => {
-      const translation = await openTranslation(directory, checkpoint === undefined ? {} : { checkpoint });
-      const parameters = [...namedParameters(translation.model)].map(([name, { shape, trainable }]) => ({
+      const {
+        task,
+        run: { model },
+      } = await openRun(directory, checkpoint === undefined ? {} : { checkpoint });
+      const parameters = [...namedParameters(model)].map(([name, { shape, trainable }]) => ({
         name,
         shape,
         trainable,
         count: elementCount(shape),
       }));
       const total = parameters.reduce((sum, { count }) => sum + count, 0);
-      const outputProducts = sizeOf(translation.model.outputLayer().table.shape) as number;
+      const outputProducts = sizeOf(model.outputLayer().table.shape) as number;
       // Each weight of a product is used once a token, in a multiplication and an addition; lookups cost nothing.
       const tables = parameters
-        .filter(({ name }) => /embedding|^(source|target|output)\b/.test(name))
+        .filter(({ name }) => /embedding|segments|^(source|target|output)\b/.test(name))
         .reduce((sum, { count }) => sum + count, 0);
       const cost = {
         parameters: total,
@@ -40,12 +43,11 @@ export function inspectCommand(): Command {
         trainingBytes: 16 * total,
         operationsPerToken: 2 * (total - tables + outputProducts),
         // What writes all places at once keeps nothing from token to token.
-        cacheBytesPerToken: "step" in translation.model ? cacheBytesPerToken(translation.model) : 0,
+        cacheBytesPerToken: "step" in model ? cacheBytesPerToken(model) : 0,
       };
       if (json === true) {
-        process.stdout.write(
-          `${JSON.stringify({ ...cost, options: translation.model.options, tensors: parameters })}\n`,
-        );
+        const { options } = "options" in model ? model : model.encoder;
+        process.stdout.write(`${JSON.stringify({ task, ...cost, options, tensors: parameters })}\n`);
         return;
       }
       const groups = new Map<string, { count: number; shapes: string[] }>();
@@ -64,7 +66,7 @@ export function inspectCommand(): Command {
       const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
       process.stdout.write(
         `\n${total.toLocaleString("en")} parameters: ${mebibytes(cost.weightBytes)} of weights, ${mebibytes(cost.trainingBytes)} with gradients and Adam's moments\n` +
-          `about ${(cost.operationsPerToken / 1e6).toFixed(1)} million operations a token (source and target each), ` +
+          `about ${(cost.operationsPerToken / 1e6).toFixed(1)} million operations a token${task === "translation" ? " (source and target each)" : ""}, ` +
           `${(cost.cacheBytesPerToken / 1024).toFixed(1)} KiB of keys and values a target token\n`,
       );
     });

@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { ConfigError } from "../../base/index.ts";
 import { nearestNeighbours } from "../../nn/index.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { openRun } from "../../tasks/index.node.ts";
 import { wordOfToken, type Tokenizer } from "../../text/index.ts";
 import { table } from "../table.ts";
 import { wholeNumber } from "./decoding-options.ts";
@@ -25,17 +25,17 @@ export function neighboursCommand(): Command {
     .option("--json", "print everything as JSON")
     .addHelpText("after", "\nExample: heddle neighbours --model runs/en-de --count 5 red running")
     .action(async (words: string[], { model: directory, checkpoint, count, side, json }: NeighboursFlags) => {
-      const { weights, [side]: tokenizer } = await openTranslation(
-        directory,
-        checkpoint === undefined ? {} : { checkpoint },
-      );
-      // A table that both languages share bears the name of the source's.
-      const embedding = weights.get(`${side}.embedding.table`) ?? weights.get("source.embedding.table");
+      const { task, run } = await openRun(directory, checkpoint === undefined ? {} : { checkpoint });
+      const { weights } = run;
+      const tokenizer = task === "translation" ? run[side] : run.tokenizer;
+      // A table that both languages share bears the name of the source's; of one stack there is one, or the encoder's.
+      const names =
+        task === "translation"
+          ? [`${side}.embedding.table`, "source.embedding.table"]
+          : ["input.embedding.table", "encoder.input.embedding.table"];
+      const embedding = names.map((name) => weights.get(name)).find((found) => found !== undefined);
       if (embedding === undefined)
-        throw new ConfigError(
-          directory,
-          `its model has no ${side}.embedding.table, so there are no vectors to compare`,
-        );
+        throw new ConfigError(directory, `its model has no ${names[0]}, so there are no vectors to compare`);
       const specials = new Set(Object.values(tokenizer.special));
       const ids = words.map((word) => idOfWord(word, tokenizer, side));
       const found = words.map((word, i) => ({

@@ -1,6 +1,6 @@
 // heddle train: a configuration and a folder in, a trained model out; the same command resumes.
 import { Command } from "commander";
-import { trainTranslation } from "../../tasks/index.node.ts";
+import { trainRun } from "../../tasks/index.node.ts";
 import { configurationHelp, loadConfig, setOption } from "../config.ts";
 import { ProgressLine } from "../progress.ts";
 
@@ -38,13 +38,12 @@ export function trainCommand(): Command {
       };
       process.on("SIGINT", onInterrupt);
       try {
-        const { translation, result } = await trainTranslation(config, {
+        const result = await trainRun(config, {
           directory,
           stop: stop.signal,
           listener: progress.listener,
           ...(warmStart !== undefined && { warmStartFrom: warmStart }),
         });
-        await translation.dispose();
         progress.end();
         const { step, best, seconds } = result.state;
         if (json === true)
