@@ -22,6 +22,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "translate a file and score it, or score how a language model foretells it",
     load: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
   },
+  distill: {
+    summary: "write training sources with a teacher's translations",
+    load: async () => (await import("./commands/distill.ts")).distillCommand(),
+  },
   average: {
     summary: "write the mean of several checkpoints' weights",
     load: async () => (await import("./commands/average.ts")).averageCommand(),

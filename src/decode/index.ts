@@ -15,6 +15,7 @@ export {
   maskPredict,
   upToEnd,
   writeBlocks,
+  type CandidateLength,
   type Canvases,
   type CanvasFiller,
   type CanvasSymbols,

@@ -39,50 +39,63 @@ export interface LikelyLengthsOptions {
   readonly maxTokens: number;
 }
 
+/** A length to be tried. */
+export interface CandidateLength {
+  /** Tokens, END counted. */
+  readonly tokens: number;
+  readonly logProbability: number;
+}
+
 /**
- * The likeliest lengths, END counted, best first: `scores[i]` says how likely the output is i − ⌊scores.length / 2⌋ tokens longer
- * than its source. Fewer than `count` where there are no more from 1 to `maxTokens`.
+ * The likeliest lengths, best first: `logProbabilities[i]` is that of an output i − ⌊n / 2⌋ tokens longer than its source, n being
+ * how many there are. Fewer than `count` where there are no more from 1 to `maxTokens`.
  *
  * @example
- * likelyLengths([0.1, 0.6, 0.3], { sourceTokens: 7, count: 2, maxTokens: 100 }); // [7, 8]
+ * likelyLengths([-2.3, -0.5, -1.2], { sourceTokens: 7, count: 2, maxTokens: 100 }); // of 7 and of 8 tokens
  */
 export function likelyLengths(
-  scores: ArrayLike<number>,
+  logProbabilities: ArrayLike<number>,
   { sourceTokens, count, factor = 1, maxTokens }: LikelyLengthsOptions,
-): number[] {
-  const reach = Math.floor(scores.length / 2);
-  const order = Array.from(scores, (score, i) => ({ score, i })).sort((a, b) => b.score - a.score || a.i - b.i);
-  const lengths = new Set<number>();
-  for (const { i } of order) {
+): CandidateLength[] {
+  const reach = Math.floor(logProbabilities.length / 2);
+  const order = Array.from(logProbabilities, (logProbability, i) => ({ logProbability, i }));
+  order.sort((a, b) => b.logProbability - a.logProbability || a.i - b.i);
+  const lengths = new Map<number, CandidateLength>();
+  for (const { logProbability, i } of order) {
     if (lengths.size === count) break;
-    lengths.add(Math.min(maxTokens, Math.max(1, Math.round(factor * Math.max(1, sourceTokens + i - reach)))));
+    const wanted = Math.round(factor * Math.max(1, sourceTokens + i - reach));
+    const tokens = Math.min(maxTokens, Math.max(1, wanted));
+    if (!lengths.has(tokens)) lengths.set(tokens, { tokens, logProbability });
   }
-  return [...lengths];
+  return [...lengths.values()];
 }
 
 export interface MaskPredictOptions extends CanvasSymbols {
-  /** Lengths to try for each sentence, END counted; sentences may differ in how many. */
-  readonly lengths: readonly (readonly number[])[];
+  /** Lengths to try for each sentence; sentences may differ in how many. */
+  readonly lengths: readonly (readonly CandidateLength[])[];
   /** Passes; after the first, each writes anew the tokens that were least sure. 1 writes all places once. */
   readonly iterations?: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Writes every candidate length of every sentence side by side, and orders each sentence's outputs by the mean log-probability
- * of their tokens, best first. Pass t of T (from 1) hides the n · (T − t + 1) / T least sure of n tokens and writes them again;
+ * Writes every candidate length n of every sentence side by side, and orders each sentence's outputs by
+ * (ln p(n) + Σ ln p(yᵢ | n)) / n, best first: at a wrong length a model can be sure of itself. Pass t of T (from 1) hides the n · (T − t + 1) / T least sure of n tokens and writes them again;
  * the others keep their token and the log-probability of the pass that wrote them. What follows an END is cut.
- * Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", sections 3.1 and 4.
+ * Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", section 4, where
+ * only the tokens are weighed.
  *
  * @example
- * const [[best]] = await maskPredict(filler, { lengths: [[9, 10, 8]], iterations: 4, start: 2, pad: 0, end: 3 });
+ * const lengths = [[{ tokens: 9, logProbability: -0.2 }, { tokens: 8, logProbability: -1.9 }]];
+ * const [[best]] = await maskPredict(filler, { lengths, iterations: 4, start: 2, pad: 0, end: 3 });
  */
 export async function maskPredict(
   filler: CanvasFiller,
-  { lengths, iterations = 1, start, pad, end, signal }: MaskPredictOptions,
+  { lengths: tried, iterations = 1, start, pad, end, signal }: MaskPredictOptions,
 ): Promise<Hypothesis[][]> {
   if (!(Number.isInteger(iterations) && iterations >= 1))
     throw new ConfigError("decoding.iterations", `must be a whole number of at least 1 (got ${iterations}).`);
+  const lengths = tried.map((candidates) => candidates.map(({ tokens }) => tokens));
   const { ids, dims } = emptyCanvases(lengths, { start, pad });
   const tokens = new Int32Array(ids.length);
   const logProbabilities = new Float32Array(ids.length);
@@ -105,10 +118,10 @@ export async function maskPredict(
     }
   }
   const found = lengths.map((): Hypothesis[] => []);
-  eachCanvas(lengths, dims, ({ sentence, from, length }) => {
-    found[sentence]!.push(
-      upToEnd(tokens.subarray(from, from + length), logProbabilities.subarray(from, from + length), end),
-    );
+  eachCanvas(lengths, dims, ({ sentence, candidate, from, length }) => {
+    const values = logProbabilities.subarray(from, from + length);
+    const score = values.reduce((sum, value) => sum + value, tried[sentence]![candidate]!.logProbability) / length;
+    found[sentence]!.push({ ...upToEnd(tokens.subarray(from, from + length), values, end), score });
   });
   for (const hypotheses of found) hypotheses.sort((a, b) => b.score - a.score);
   return found;
@@ -199,9 +212,9 @@ function emptyCanvases(
 function eachCanvas(
   lengths: readonly (readonly number[])[],
   [, candidates, time]: Canvases["dims"],
-  visit: (canvas: { sentence: number; from: number; length: number }) => void,
+  visit: (canvas: { sentence: number; candidate: number; from: number; length: number }) => void,
 ): void {
   for (const [sentence, tried] of lengths.entries())
     for (const [candidate, length] of tried.entries())
-      visit({ sentence, from: (sentence * candidates + candidate) * time, length });
+      visit({ sentence, candidate, from: (sentence * candidates + candidate) * time, length });
 }

@@ -5,6 +5,7 @@ import {
   add,
   argmax,
   cast,
+  concat,
   constant,
   div,
   lessOrEqual,
@@ -25,10 +26,13 @@ import {
 /** What the loss of the length counts beside a token's. */
 const lengthWeight = 0.1;
 
+/** What the sum of the encoder's vectors is divided by: about the tokens of a sentence, so that it is of the mean's size. */
+const usualTokens = 16;
+
 /**
- * A softmax over how much longer the output is than the source, from −reach to reach, of the mean of the encoder's vectors.
- * (Gu et al. 2018, section 3.1, and Lee et al. 2018, section 4.3, predict the difference too; what lies beyond the ends counts
- * as the end.)
+ * A softmax over how much longer the output is than the source, from −reach to reach: W [mean; sum / 16] + b of the encoder's
+ * vectors. The sum is there because tokens that become two, or none, have to be counted, and a mean knows no count. (Lee et al.
+ * 2018, section 4, predict the difference too, from a mean; what lies beyond the ends counts as the end.)
  */
 export class LengthPredictor extends Module {
   readonly output: Linear;
@@ -36,14 +40,16 @@ export class LengthPredictor extends Module {
 
   constructor({ dModel, reach }: { dModel: number; reach: number }) {
     super();
-    this.output = new Linear({ from: dModel, to: 2 * reach + 1 });
+    this.output = new Linear({ from: 2 * dModel, to: 2 * reach + 1 });
     this.reach = reach;
   }
 
   /** memory [batch, sourceTime, dModel], zero at padding, of which `tokens` int32 [batch] count → logits [batch, 2 · reach + 1] */
   forward(memory: Tensor, tokens: Tensor): Tensor {
     const counted = maximum(cast(tokens, "float32"), 1);
-    return this.output.forward(div(sum(memory, { axes: [1] }), reshape(counted, [tokens.shape[0]!, 1])));
+    const total = sum(memory, { axes: [1] }); // [batch, dModel]
+    const average = div(total, reshape(counted, [tokens.shape[0]!, 1]));
+    return this.output.forward(concat([average, mul(total, 1 / usualTokens)], 1));
   }
 
   /**

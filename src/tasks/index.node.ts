@@ -30,6 +30,7 @@ export {
   type ValidatorOptions,
   type Weights,
 } from "./index.ts";
+export { distill, type Distilled, type DistillOptions, type Teacher } from "./distillation.node.ts";
 export {
   openMaskFilling,
   openTextGeneration,

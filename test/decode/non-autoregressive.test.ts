@@ -7,6 +7,7 @@ import {
   SearchAborted,
   upToEnd,
   writeBlocks,
+  type CandidateLength,
   type CanvasFiller,
   type Canvases,
   type Filled,
@@ -27,7 +28,9 @@ describe("likelyLengths", () => {
     ["none is below one", { count: 5, sourceTokens: 1 }, [1, 2, 3]],
   ];
   test.each(cases)("%s", (_, options, expected) => {
-    expect(likelyLengths(scores, { sourceTokens: 6, count: 1, maxTokens: 100, ...options })).toEqual(expected);
+    const found = likelyLengths(scores, { sourceTokens: 6, count: 1, maxTokens: 100, ...options });
+    expect(found.map(({ tokens }) => tokens)).toEqual(expected);
+    expect(found[0]!.logProbability).toBe(-0.5);
   });
 });
 
@@ -60,6 +63,10 @@ test.each([
     logProbability: -((frames.length * (frames.length + 1)) / 2),
   });
 });
+
+/** Lengths that are sure. */
+const lengthsOf = (lengths: readonly (readonly number[])[]): CandidateLength[][] =>
+  lengths.map((tried) => tried.map((tokens) => ({ tokens, logProbability: 0 })));
 
 /** Answers from a list, pass by pass, and keeps what it was asked. */
 class ListedAnswers implements CanvasFiller {
@@ -103,7 +110,7 @@ test("each pass hides the least sure, a share that falls to 1 / T, and the other
       [end, -0.125],
     ],
   ]);
-  const [[best]] = (await maskPredict(filler, { ...symbols, lengths: [[4]], iterations: 3 })) as [[never]];
+  const [[best]] = (await maskPredict(filler, { ...symbols, lengths: lengthsOf([[4]]), iterations: 3 })) as [[never]];
   expect(filler.asked).toEqual([
     [start, start, start, start],
     [5, start, 7, start],
@@ -118,7 +125,7 @@ test("each pass hides the least sure, a share that falls to 1 / T, and the other
   });
 });
 
-test("candidates stand side by side, padded, and come out by the mean log-probability of their tokens", async () => {
+test("candidates stand side by side, padded, and come out by the chance of length and tokens, a token", async () => {
   const filler = new ListedAnswers([
     [
       ...[3, 3, 3, 0].map((token) => [token, -2] as const), // length 3
@@ -127,11 +134,14 @@ test("candidates stand side by side, padded, and come out by the mean log-probab
       ...[9, 9, 9, 9].map((token) => [token, 0] as const), // it has no second candidate
     ],
   ]);
-  const found = await maskPredict(filler, { ...symbols, lengths: [[3, 2], [4]] });
+  const found = await maskPredict(filler, {
+    ...symbols,
+    lengths: [[...lengthsOf([[3]])[0]!, { tokens: 2, logProbability: -1 }], ...lengthsOf([[4]])],
+  });
   expect(filler.asked).toEqual([[1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]]);
   expect(found.map((hypotheses) => hypotheses.map(({ tokens, score }) => [tokens, score]))).toEqual([
     [
-      [[4, 4], -1],
+      [[4, 4], -1.5],
       [[3, 3, 3], -2],
     ],
     [[[5, 5, 5, 5], -3]],
@@ -140,15 +150,15 @@ test("candidates stand side by side, padded, and come out by the mean log-probab
 
 test("more passes than tokens end when nothing is left to hide", async () => {
   const filler = new ListedAnswers(Array.from({ length: 9 }, () => [[5, -1] as const]));
-  await maskPredict(filler, { ...symbols, lengths: [[1]], iterations: 9 });
+  await maskPredict(filler, { ...symbols, lengths: lengthsOf([[1]]), iterations: 9 });
   expect(filler.asked).toHaveLength(1);
 });
 
 test("an aborted search says so, and no number of passes below one is taken", async () => {
   const filler = new ListedAnswers([]);
   const signal = AbortSignal.abort();
-  await expect(maskPredict(filler, { ...symbols, lengths: [[2]], signal })).rejects.toThrow(SearchAborted);
-  await expect(maskPredict(filler, { ...symbols, lengths: [[2]], iterations: 0 })).rejects.toThrow(
+  await expect(maskPredict(filler, { ...symbols, lengths: lengthsOf([[2]]), signal })).rejects.toThrow(SearchAborted);
+  await expect(maskPredict(filler, { ...symbols, lengths: lengthsOf([[2]]), iterations: 0 })).rejects.toThrow(
     "decoding.iterations: must be a whole number of at least 1 (got 0).",
   );
 });
