@@ -11,29 +11,47 @@ import { teach, type Weights } from "./training.ts";
 /** Characters that the model was taught on at once, and that the rolling caches keep. */
 const [taughtLength, window, sinks] = [128, 64, 4] as const;
 
-interface Reading {
+interface Way {
   readonly name: string;
+  readonly positions: "rotary" | "relative";
   readonly attention: NonNullable<LanguageModelOptions["attention"]>;
   /** Places whose keys and values are kept; all of them if undefined. */
   readonly kept?: number;
-  /** Means over stretches of the stream, at their ends. */
-  readonly stretches: readonly {
-    readonly end: number;
-    readonly loss: number;
-    readonly ms: number;
-    readonly mebibytes: number;
-  }[];
 }
 
-const ways: readonly Pick<Reading, "name" | "attention" | "kept">[] = [
-  { name: "everything kept", attention: "full" },
-  { name: `window of ${window}`, attention: { kind: "sliding-window", window }, kept: window },
+interface Reading extends Way {
+  /** Means over stretches of the stream, at their ends. */
+  readonly stretches: readonly Stretch[];
+}
+
+interface Stretch {
+  readonly end: number;
+  readonly loss: number;
+  readonly ms: number;
+  readonly mebibytes: number;
+}
+
+const rolling = { kind: "sliding-window", window } as const;
+const ways: readonly Way[] = [
+  { name: "rotary, everything kept", positions: "rotary", attention: "full" },
+  { name: `rotary, window of ${window}`, positions: "rotary", attention: rolling, kept: window },
   {
-    name: `window of ${window}, ${sinks} sinks`,
-    attention: { kind: "sliding-window", window, sinks },
+    name: `rotary, window and ${sinks} sinks`,
+    positions: "rotary",
+    attention: { ...rolling, sinks },
+    kept: window + sinks,
+  },
+  { name: `relative, window of ${window}`, positions: "relative", attention: rolling, kept: window },
+  {
+    name: `relative, window and ${sinks} sinks`,
+    positions: "relative",
+    attention: { ...rolling, sinks },
     kept: window + sinks,
   },
 ];
+
+/** Rotary positions count from where the text begins. The relative bias knows no distance beyond its last. */
+const positionsOf = { rotary: "rotary", relative: { kind: "relative", maxDistance: 32 } } as const;
 
 export const endlessStream: Lab = {
   name: "endless-stream",
@@ -44,20 +62,24 @@ export const endlessStream: Lab = {
   async run(context) {
     const { seed, isQuick, listener, signal, text } = context;
     const source = new CharacterText({ seed, text });
-    const size = { vocabularySize: source.vocabularySize, dModel: isQuick ? 16 : 64, positions: "rotary" } as const;
-    const model = smallModel(size);
-    const { weights } = await teach({
-      model,
-      loss: labelLoss(model),
-      batch: source.batches({ rows: isQuick ? 4 : 16, time: isQuick ? 8 : taughtLength }),
-      labels: labelsOf,
-      steps: isQuick ? 2 : 600,
-      learningRate: 2e-3,
-      seed,
-      name: `teaching on ${taughtLength} characters`,
-      listener,
-      signal,
-    });
+    const size = { vocabularySize: source.vocabularySize, dModel: isQuick ? 16 : 64 };
+    const taught = new Map<Way["positions"], Weights>();
+    for (const positions of ["rotary", "relative"] as const) {
+      const model = smallModel({ ...size, positions: positionsOf[positions] });
+      const { weights } = await teach({
+        model,
+        loss: labelLoss(model),
+        batch: source.batches({ rows: isQuick ? 4 : 16, time: isQuick ? 8 : taughtLength }),
+        labels: labelsOf,
+        steps: isQuick ? 2 : 600,
+        learningRate: 2e-3,
+        seed,
+        name: `teaching, ${positions}`,
+        listener,
+        signal,
+      });
+      taught.set(positions, weights);
+    }
     const stretch = isQuick ? 16 : 1024;
     const readings: Reading[] = [];
     for (const way of ways) {
@@ -66,28 +88,27 @@ export const endlessStream: Lab = {
       // The same characters again and again: stretches differ in nothing but how much was read before.
       const piece = source.kept(stretch);
       const tokens = Int32Array.from({ length: length + 1 }, (_, i) => piece[i % stretch]!);
-      const stretches = await read({ ...size, attention: way.attention }, weights, tokens, {
-        ...context,
-        stretch,
-        name: way.name,
-      });
+      const model = { ...size, positions: positionsOf[way.positions], attention: way.attention };
+      const stretches = await read(model, taught.get(way.positions)!, tokens, { ...context, stretch, name: way.name });
       readings.push({ ...way, stretches });
     }
-    const bytes = cacheBytesPerToken(model);
-    const [all, windowed, withSinks] = readings as [Reading, Reading, Reading];
-    const first = (reading: Reading) => reading.stretches[0]!;
-    const last = (reading: Reading) => reading.stretches.at(-1)!;
+    const bytes = cacheBytesPerToken(smallModel(size));
+    const [all, , rotarySinks, , relativeSinks] = readings as [Reading, Reading, Reading, Reading, Reading];
+    const first = (reading: Reading): Stretch => reading.stretches[0]!;
+    const last = (reading: Reading): Stretch => reading.stretches.at(-1)!;
     // The first stretch starts from nothing and warms the program up: the second is the one to compare with.
-    const early = withSinks.stretches[Math.min(1, withSinks.stretches.length - 1)]!;
-    const drift = Math.exp(last(withSinks).loss - early.loss) - 1;
-    const slower = last(withSinks).ms / early.ms;
-    const growth = last(withSinks).mebibytes - early.mebibytes;
+    const early = ({ stretches }: Reading): Stretch => stretches[Math.min(1, stretches.length - 1)]!;
+    const drift = (reading: Reading): number => Math.exp(last(reading).loss - early(reading).loss) - 1;
+    const half = relativeSinks.stretches.length / 2;
+    const quickest = (part: readonly Stretch[]): number => Math.min(...part.map(({ ms }) => ms));
+    const slower = quickest(relativeSinks.stretches.slice(half)) / quickest(relativeSinks.stretches.slice(0, half));
+    const growth = last(relativeSinks).mebibytes - early(relativeSinks).mebibytes;
     return {
       tables: [
         {
           title: `One stream, a character at a time: the same ${stretch} characters again and again; taught on ${taughtLength} at once`,
           head: [
-            "cache",
+            "positions and cache",
             "characters",
             "perplexity, first time",
             "last time",
@@ -132,12 +153,17 @@ export const endlessStream: Lab = {
         }),
       ]),
       verdict: judge(
-        [Math.abs(drift) <= 0.05, slower <= 1.25, last(all).loss > last(withSinks).loss],
-        `With ${sinks} sinks and a window of ${window}, perplexity at ${last(withSinks).end} characters is ${percent(drift)} off that at ` +
-          `${early.end}, a character takes ${slower.toFixed(2)} times as long, and the process grew by ${growth.toFixed(0)} MiB. ` +
-          `Without sinks it is ${Math.exp(last(windowed).loss).toFixed(2)} at the end, with them ${Math.exp(last(withSinks).loss).toFixed(2)}. ` +
-          `Where everything is kept, perplexity is ${Math.exp(last(all).loss).toFixed(2)} after ${last(all).end} characters, ` +
-          `${Math.exp(first(all).loss).toFixed(2)} before.`,
+        [Math.abs(drift(relativeSinks)) <= 0.05, slower <= 1.25, last(all).loss > first(all).loss],
+        `From ${early(relativeSinks).end} to ${last(relativeSinks).end} characters, with a window of ${window} and ${sinks} sinks, perplexity drifts by ` +
+          `${percent(drift(relativeSinks))} under a relative bias and by ${percent(drift(rotarySinks))} under rotary positions, which put the sinks ` +
+          `ever farther away than was taught. A character takes ${slower.toFixed(2)} times as long in the second half as in the first, and ` +
+          `the process grew by ${growth.toFixed(0)} MiB. Where everything is kept, perplexity goes from ${Math.exp(first(all).loss).toFixed(2)} to ` +
+          `${Math.exp(last(all).loss).toFixed(2)} within ${last(all).end} characters. The window without sinks ends at ${readings
+            .filter(({ kept }) => kept === window)
+            .map((reading) => `${Math.exp(last(reading).loss).toFixed(2)} (${reading.positions})`)
+            .join(
+              " and ",
+            )}, with them at ${Math.exp(last(rotarySinks).loss).toFixed(2)} and ${Math.exp(last(relativeSinks).loss).toFixed(2)}.`,
       ),
     };
   },
