@@ -1,7 +1,7 @@
 // What Llama, Mistral and Mixtral share: rotary positions, RMS norms, gates, groups of queries, no offsets anywhere.
 import { ConfigError } from "../base/index.ts";
-import { MultiHeadAttention, type AttentionKernel, type RotaryScalingOptions } from "../nn/index.ts";
-import type { LanguageModelOptions, MixerSizes } from "../models/index.ts";
+import type { RotaryScalingOptions } from "../nn/index.ts";
+import type { LanguageModelOptions, MixerChoice } from "../models/index.ts";
 import { paddingOf, parts } from "./decoder-only.ts";
 import { choiceOf, insistOn, numberOf, type HubConfig, type HubSpare } from "./family.ts";
 import type { HubModule } from "./renaming.ts";
@@ -24,10 +24,9 @@ export const llamaLikeModules: Readonly<Record<string, HubModule>> = {
 };
 
 /** The options that these families read from the same keys. */
-export function llamaLikeOptions(config: HubConfig, kernel: () => AttentionKernel): LanguageModelOptions {
+export function llamaLikeOptions(config: HubConfig, attention: MixerChoice): LanguageModelOptions {
   const [dModel, heads] = [numberOf(config, "hidden_size"), numberOf(config, "num_attention_heads")];
   insistOn(config, { head_dim: dModel / heads, mlp_bias: false });
-  const bias = config.attention_bias === true;
   const maxPositions = numberOf(config, "max_position_embeddings");
   const scaling = rotaryScalingOf(config, maxPositions);
   return {
@@ -39,7 +38,8 @@ export function llamaLikeOptions(config: HubConfig, kernel: () => AttentionKerne
     dFeedForward: numberOf(config, "intermediate_size"),
     dropout: 0,
     attentionDropout: numberOf(config, "attention_dropout", 0),
-    attention: (sizes: MixerSizes) => new MultiHeadAttention({ ...sizes, bias, kernel: kernel() }),
+    attentionBias: config.attention_bias === true,
+    attention,
     feedForward: choiceOf(config, "hidden_act", { silu: "swiglu", swish: "swiglu", gelu: "geglu" }),
     norm: "rms",
     normEpsilon: numberOf(config, "rms_norm_eps"),

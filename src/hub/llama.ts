@@ -1,5 +1,4 @@
 import { LanguageModel } from "../models/index.ts";
-import { FullAttention } from "../nn/index.ts";
 import { architectureOf, type HubFamily } from "./family.ts";
 import { llamaLikeModules, llamaLikeOptions, llamaLikeSpare } from "./llama-like.ts";
 import { renaming } from "./renaming.ts";
@@ -9,7 +8,7 @@ export const llama: HubFamily = {
   modelType: "llama",
   build: (config) => {
     architectureOf(config, { LlamaForCausalLM: true });
-    return new LanguageModel(llamaLikeOptions(config, () => new FullAttention()));
+    return new LanguageModel(llamaLikeOptions(config, "full"));
   },
   weights: () => renaming(llamaLikeModules),
   spares: (config) => (name) => llamaLikeSpare(name, config),

@@ -1,5 +1,4 @@
-import { LanguageModel } from "../models/index.ts";
-import { FullAttention, SlidingWindowAttention, type AttentionKernel } from "../nn/index.ts";
+import { LanguageModel, type MixerChoice } from "../models/index.ts";
 import { architectureOf, numberOf, type HubConfig, type HubFamily } from "./family.ts";
 import { llamaLikeModules, llamaLikeOptions, llamaLikeSpare } from "./llama-like.ts";
 import { renaming } from "./renaming.ts";
@@ -9,14 +8,14 @@ export const mistral: HubFamily = {
   modelType: "mistral",
   build: (config) => {
     architectureOf(config, { MistralForCausalLM: true });
-    return new LanguageModel(llamaLikeOptions(config, () => windowOf(config)));
+    return new LanguageModel(llamaLikeOptions(config, windowOf(config)));
   },
   weights: () => renaming(llamaLikeModules),
   spares: (config) => (name) => llamaLikeSpare(name, config),
 };
 
 /** Without a number, everything before is seen. */
-export function windowOf(config: HubConfig): AttentionKernel {
-  if (config.sliding_window === undefined || config.sliding_window === null) return new FullAttention();
-  return new SlidingWindowAttention({ window: numberOf(config, "sliding_window") });
+export function windowOf(config: HubConfig): MixerChoice {
+  if (config.sliding_window === undefined || config.sliding_window === null) return "full";
+  return { kind: "sliding-window", window: numberOf(config, "sliding_window") };
 }

@@ -15,7 +15,7 @@ export const mixtral: HubFamily = {
     insistOn(config, { hidden_act: "silu", output_router_logits: false });
     const [count, chosen] = [numberOf(config, "num_local_experts"), numberOf(config, "num_experts_per_tok")];
     return new LanguageModel({
-      ...llamaLikeOptions(config, () => windowOf(config)),
+      ...llamaLikeOptions(config, windowOf(config)),
       // Its loss is cross-entropy alone, and an expert takes all tokens that come: a share of all of them.
       feedForward: {
         kind: "experts",

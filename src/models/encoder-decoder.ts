@@ -36,6 +36,8 @@ export interface TransformerOptions {
   activationDropout?: number;
   /** Chance to leave out a whole layer in a training step. */
   layerDrop?: number;
+  /** Whether attention's projections add an offset; the paper's do not, most who came after do. */
+  attentionBias?: boolean;
   /** What exchanges between positions: attention of some kind, or what stands in its place. */
   attention?: PerStack<MixerChoice>;
   /** What a block does to each position. */
@@ -113,6 +115,7 @@ export abstract class EncoderDecoder extends Module {
       attentionDropout: 0,
       activationDropout: 0,
       layerDrop: 0,
+      attentionBias: true,
       attention: "full",
       feedForward: "relu",
       norm: "layer",

@@ -23,6 +23,8 @@ export interface SingleStackOptions {
   attentionDropout?: number;
   activationDropout?: number;
   layerDrop?: number;
+  /** Whether attention's projections add an offset. */
+  attentionBias?: boolean;
   attention?: MixerChoice;
   feedForward?: FeedForwardChoice;
   norm?: NormChoice;
@@ -55,6 +57,7 @@ export function resolveSingleStack(
     attentionDropout: 0,
     activationDropout: 0,
     layerDrop: 0,
+    attentionBias: true,
     attention: "full",
     feedForward: "gelu",
     norm: "layer",

@@ -39,6 +39,7 @@ export interface StackChoices {
   readonly attentionDropout: number;
   readonly activationDropout: number;
   readonly layerDrop: number;
+  readonly attentionBias: boolean;
   readonly attention: MixerChoice;
   readonly feedForward: FeedForwardChoice;
   readonly norm: NormChoice;
@@ -111,7 +112,8 @@ export class StackParts {
   }
 
   #attention() {
-    const { stack, isCausal, dModel, heads, keyValueHeads = heads, attentionDropout, maxPositions } = this.choices;
+    const { stack, isCausal, dModel, heads, keyValueHeads = heads, maxPositions } = this.choices;
+    const { attentionDropout: dropout, attentionBias: bias } = this.choices;
     return {
       stack,
       isCausal,
@@ -119,7 +121,8 @@ export class StackParts {
       heads,
       keyValueHeads,
       maxPositions,
-      dropout: attentionDropout,
+      dropout,
+      bias,
       gain: this.#gain(),
     };
   }

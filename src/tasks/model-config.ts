@@ -7,6 +7,7 @@ import { completeOnePassModel, misfitOfOnePassModel, onePassModelKeys } from "./
 import {
   adapter,
   attention,
+  attentionBias,
   count,
   dropoutKeys,
   feedForward,
@@ -49,6 +50,7 @@ const modelKeys = z.strictObject({
   keyValueHeads: perStack(keyValueHeads).exactOptional(),
   encoderLayers: count("Layers of the encoder, where it differs from layers.").optional(),
   decoderLayers: count("Layers of the decoder, where it differs from layers.").optional(),
+  attentionBias,
   attention: perStack(attention).default("full"),
   feedForward: perStack(feedForward).default("relu"),
   norm: perStack(norm).default("layer"),

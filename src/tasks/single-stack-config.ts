@@ -5,6 +5,7 @@ import { bertPresets, gptPresets } from "../models/presets.ts";
 import {
   adapter,
   attention,
+  attentionBias,
   dropoutKeys,
   feedForward,
   keyValueHeads,
@@ -24,6 +25,7 @@ import {
 const singleStackKeys = {
   ...sizeKeys,
   keyValueHeads: keyValueHeads.exactOptional(),
+  attentionBias,
   attention: attention.default("full"),
   feedForward: feedForward.default("gelu"),
   norm: norm.default("layer"),

@@ -117,7 +117,7 @@ export const attention = z
   ])
   .describe("What exchanges between positions: full attention, or another kind of it, or what stands in its place.");
 
-const dense = ["relu", "gelu", "silu", "tanh", "swiglu", "geglu"] as const;
+const dense = ["relu", "gelu", "gelu-tanh", "silu", "tanh", "swiglu", "geglu"] as const;
 
 export const feedForward = z
   .union([
@@ -152,6 +152,11 @@ export const normPlacement = z
 export const keyValueHeads = count(
   "Heads of keys and values, each shared by several heads of queries: 1 is multi-query attention. As heads.",
 );
+
+export const attentionBias = z
+  .boolean()
+  .default(true)
+  .describe("Whether the projections of attention add an offset; Llama's do not.");
 
 const targets = z.array(z.string().min(1)).min(1);
 

@@ -54,7 +54,10 @@ export const variants: readonly (readonly [name: string, options: TransformerOpt
     "xPos, an encoder layer for each decoder layer",
     { ...small, vocabularySize: 13, positions: { encoder: "rotary", decoder: "xpos" }, memory: "same-depth" },
   ],
-  ["relative bias, a mixture of encoder layers", { ...small, vocabularySize: 13, positions: "relative", memory: "mixture", normPlacement: "pre" }],
+  [
+    "relative bias, a mixture of encoder layers",
+    { ...small, vocabularySize: 13, positions: "relative", memory: "mixture", normPlacement: "pre" },
+  ],
   [
     "no positions, listed encoder layers, RMS norm",
     { ...small, vocabularySize: 13, positions: "none", memory: [0, 2], norm: "rms", normPlacement: "pre" },
@@ -81,7 +84,10 @@ export const variants: readonly (readonly [name: string, options: TransformerOpt
       },
     },
   ],
-  ["linear attention with rotary positions", { ...small, vocabularySize: 13, attention: "linear", positions: "rotary" }],
+  [
+    "linear attention with rotary positions",
+    { ...small, vocabularySize: 13, attention: "linear", positions: "rotary" },
+  ],
   ["retention in the decoder", { ...small, vocabularySize: 13, attention: { encoder: "full", decoder: "retention" } }],
   [
     "Mamba in the decoder, experts",

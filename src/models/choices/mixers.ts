@@ -46,6 +46,8 @@ export interface MixerSizes extends StackSizes {
   readonly keyValueHeads: number;
   /** Chance to drop an attention weight. */
   readonly dropout: number;
+  /** Whether attention's projections add an offset. */
+  readonly bias: boolean;
   /** How attention learns of places, for mixers that must know while they go token by token. */
   readonly positions: AttentionPositions | undefined;
   /** Multiplies the first weights of values and outputs; below 1 in very deep models (DeepNorm). */
@@ -64,8 +66,8 @@ const mixers: Makers<MixerOptions, MixerSizes, Mixer> = {
   "sliding-window": (options, sizes) => attends(new SlidingWindowAttention(options), sizes),
   longformer: (options, sizes) => attends(new LongformerAttention(options), sizes),
   bigbird: (options, sizes) => attends(new BigBirdAttention(options), sizes),
-  linear: (options, { dModel, heads, positions, gain }) =>
-    new LinearAttention({ ...options, dModel, heads, positions, gain }),
+  linear: (options, { dModel, heads, positions, bias, gain }) =>
+    new LinearAttention({ ...options, dModel, heads, positions, bias, gain }),
   retention: (options, { dModel, heads, gain }) => new Retention({ ...options, dModel, heads, gain }),
   mamba: (options, { dModel, gain }) => new SelectiveStateSpace({ ...options, dModel, gain }),
 };

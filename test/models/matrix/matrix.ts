@@ -116,7 +116,8 @@ export function testCombinations(normPlacement: NormPlacement): void {
       async ({ place, kind, feedForward, norm, keyValueHeads }) => {
         const encoder = inEncoder(kind, place);
         const both = <T>(of: (stack: StackName) => T) => ({ encoder: of("encoder"), decoder: of("decoder") });
-        const shares = (mixer: string): boolean => isPossible("decoder", { ...chosen(mixer, "none"), sharesKeys: true });
+        const shares = (mixer: string): boolean =>
+          isPossible("decoder", { ...chosen(mixer, "none"), sharesKeys: true });
         const model = new Transformer({
           vocabularySize,
           dModel: 16,
