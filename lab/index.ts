@@ -10,6 +10,7 @@ import type { Lab } from "./lab.ts";
 import { layerNormVersusBatchNorm } from "./layer-norm-vs-batch-norm.ts";
 import { longRangeRecall } from "./long-range-recall.ts";
 import { mixers } from "./mixers.ts";
+import { multiModality } from "./multi-modality.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
 import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
 import { queryGroups } from "./query-groups.ts";
@@ -37,4 +38,5 @@ export const labs: readonly Lab[] = [
   preVersusPostNorm,
   deepNorm,
   layerNormVersusBatchNorm,
+  multiModality,
 ];
