@@ -22,7 +22,7 @@ export const feedForwardVariants: Lab = {
   usesText: true,
   async run({ seed, isQuick, listener, signal, text }) {
     const source = new CharacterText({ seed, text });
-    const dModel = isQuick ? 12 : 48;
+    const dModel = isQuick ? 24 : 48;
     const seeds = Array.from({ length: isQuick ? 2 : 3 }, (_, i) => seed + i);
     const results = [];
     for (const { name, choice, isGated } of variants) {
