@@ -41,7 +41,7 @@ export async function textFiles(
         if (left <= 0) break;
       }
       if (format === "file") {
-        const text = lines.join("\n") + (left > 0 ? "\n" : "");
+        const text = lines.join("\n") + (left >= 0 ? "\n" : "");
         yield { text, closedBy: "", file: path, line: 1 };
       }
     }

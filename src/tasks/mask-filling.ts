@@ -111,7 +111,7 @@ export class MaskFilling {
   async fill(text: string, { candidates = this.candidates }: { candidates?: number } = {}): Promise<Filled> {
     const mask = maskOf(this.tokenizer);
     const { start, end } = this.tokenizer.special;
-    const ids = [start, ...this.tokenizer.encode(text), end];
+    const ids = [start, ...encodeAround(text, { tokenizer: this.tokenizer, mask }), end];
     const { maxPositions, vocabularySize } = this.model.encoder.options;
     if (ids.length > maxPositions)
       throw new ConfigError(
@@ -167,6 +167,21 @@ export class MaskFilling {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/**
+ * The ids of a text with masks in it. Where words bring the space before them along, as "▁barks" does, a mask brings its own too,
+ * and what follows it begins with a space by itself: the text's spaces there would be tokens that no text has.
+ */
+function encodeAround(text: string, { tokenizer, mask }: { tokenizer: Tokenizer; mask: number }): number[] {
+  const ids = Array.from({ length: tokenizer.vocabularySize }, (_, id) => id);
+  const bringSpaces = ids.some((id) => /^▁./u.test(tokenizer.tokenOf(id) ?? ""));
+  const parts = text.split(tokenizer.tokenOf(mask)!);
+  return parts.flatMap((part, i) => {
+    const from = bringSpaces && i > 0 && part.startsWith(" ") ? 1 : 0;
+    const to = bringSpaces && i + 1 < parts.length && part.endsWith(" ") ? -1 : part.length;
+    return [...(i > 0 ? [mask] : []), ...tokenizer.encode(part.slice(from, to))];
+  });
 }
 
 /** `ids` [batch, time] of one text each → log-probabilities [batch, time, vocabulary] */
