@@ -52,7 +52,7 @@ function tokenizerOf(
 }
 
 /** The language model that a configuration describes, for a vocabulary of this size. */
-export function languageModelOf({ model }: LanguageModelConfig, tokenizer: Tokenizer): LanguageModel {
+function languageModelOf({ model }: LanguageModelConfig, tokenizer: Tokenizer): LanguageModel {
   const { adapter, ...options } = model;
   const { vocabularySize, special } = tokenizer;
   const made = new LanguageModel({ ...options, vocabularySize, pad: special.pad });
@@ -61,7 +61,7 @@ export function languageModelOf({ model }: LanguageModelConfig, tokenizer: Token
 }
 
 /** The same for a masked language model. */
-export function maskedLanguageModelOf({ model }: MaskedLanguageModelConfig, tokenizer: Tokenizer): MaskedLanguageModel {
+function maskedLanguageModelOf({ model }: MaskedLanguageModelConfig, tokenizer: Tokenizer): MaskedLanguageModel {
   const { adapter, ...options } = model;
   const { vocabularySize, special } = tokenizer;
   const made = new MaskedLanguageModel(new TextEncoder({ ...options, vocabularySize, pad: special.pad }));

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { kindOf } from "../models/choices/choice.ts";
 import type { PositionChoice } from "../models/index.ts";
 
-export const chance = (help: string): z.ZodDefault<z.ZodNumber> => z.number().min(0).lt(1).default(0).describe(help);
+const chance = (help: string): z.ZodDefault<z.ZodNumber> => z.number().min(0).lt(1).default(0).describe(help);
 export const count = (help: string): z.ZodInt => z.int().min(1).describe(help);
 
 const kind = <T extends string>(name: T) => z.literal(name).describe("What it is.");

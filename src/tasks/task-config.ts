@@ -26,7 +26,7 @@ const taskKey = z.looseObject({
 });
 
 /** Which task a configuration is of, checked; the rest of it is not looked at. */
-export function readTask(text: string, options: ReadConfigOptions): TaskName {
+function readTask(text: string, options: ReadConfigOptions): TaskName {
   return readConfig(taskKey, text, options).config.task;
 }
 
