@@ -62,7 +62,7 @@ const keys = {
     .number()
     .default(standard.frequencyPenalty)
     .describe("Taken off the score of a token for every time that it stands already."),
-  noRepeatNgram: count("No sequence of this many tokens comes twice in an output.").exactOptional(),
+  blockNgram: count("No sequence of this many tokens comes twice in an output.").exactOptional(),
   phrases: texts("What every output must hold.").default([...standard.phrases]),
   avoid: texts("What no output may hold.").default([...standard.avoid]),
   stop: texts("An output ends before the first of these.").default([...standard.stop]),

@@ -36,7 +36,7 @@ export interface DecodingChoices {
   repetitionPenalty: number;
   presencePenalty: number;
   frequencyPenalty: number;
-  noRepeatNgram?: number;
+  blockNgram?: number;
   /** What every output must hold, and must not. */
   phrases: readonly string[];
   avoid: readonly string[];

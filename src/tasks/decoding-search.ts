@@ -123,7 +123,7 @@ function processorsOf(choices: DecodingChoices, target: Tokenizer): ScoreProcess
   if (choices.repetitionPenalty !== 1) list.push(repetitionPenalty(choices.repetitionPenalty));
   if (choices.presencePenalty !== 0) list.push(presencePenalty(choices.presencePenalty));
   if (choices.frequencyPenalty !== 0) list.push(frequencyPenalty(choices.frequencyPenalty));
-  if (choices.noRepeatNgram !== undefined) list.push(noRepeatNgram(choices.noRepeatNgram));
+  if (choices.blockNgram !== undefined) list.push(noRepeatNgram(choices.blockNgram));
   if (choices.avoid.length > 0) list.push(badWords(choices.avoid.map((text) => target.encode(text))));
   if (choices.temperature !== 1) list.push(temperature(choices.temperature));
   if (choices.topK !== undefined) list.push(topK(choices.topK));

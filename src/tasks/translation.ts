@@ -182,13 +182,17 @@ export class Translation {
     return this.#generate(lines, options, 0);
   }
 
-  /** The same for lines that come one by one, with memory for a window of them. */
+  /**
+   * The same for lines that come one by one, with memory for a window of them. `firstLine` is the number of the first, from 0:
+   * who goes on in the middle of a text then draws what a run from its beginning draws.
+   */
   async *generateEach<Line extends TranslationLine>(
     lines: AsyncIterable<Line> | Iterable<Line>,
     options: DecodingOptions = {},
+    { firstLine = 0 }: { firstLine?: number } = {},
   ): AsyncGenerator<Translated[]> {
     let window: Line[] = [];
-    let before = 0;
+    let before = firstLine;
     for await (const line of lines) {
       window.push(line);
       if (window.length < windowLines) continue;

@@ -44,8 +44,10 @@ export async function tinyRun(
 /** Runs a command line and gives what it printed. */
 export async function call(...words: string[]): Promise<{ code: number; out: string; error: string }> {
   let [out, error] = ["", ""];
-  const spy = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+  const spy = vi.spyOn(process.stdout, "write").mockImplementation((text, ...rest) => {
     out += String(text);
+    // Who waits until it is written is told.
+    for (const written of rest) if (typeof written === "function") written();
     return true;
   });
   try {

@@ -124,7 +124,7 @@ describe("outputs", () => {
     ["samples", { search: "sample", nbest: 3, temperature: 1.2, topP: 0.9 }],
     ["a stochastic beam", { search: "stochastic-beam", nbest: 3 }],
     ["minimum Bayes risk over samples", { search: "sample", mbr: "chrf", candidates: 6 }],
-    ["penalties", { presencePenalty: 0.5, frequencyPenalty: 0.5, repetitionPenalty: 1.2, noRepeatNgram: 2 }],
+    ["penalties", { presencePenalty: 0.5, frequencyPenalty: 0.5, repetitionPenalty: 1.2, blockNgram: 2 }],
   ])("of %s: a line's are the same whatever stands beside it, of its seed and number", async (_, choices) => {
     const whole = await translation.generate(lines, choices);
     const small = await translation.generate(lines, { ...choices, batchTokens: 1 });

@@ -1,9 +1,8 @@
 // heddle bench: time and memory of a run's model on this machine. (How Heddle compares with others is measured in bench/.)
 import { Command } from "commander";
-import { ConfigError } from "../../base/index.ts";
-import { openTranslation } from "../../tasks/index.node.ts";
+import { ConfigError, silent } from "../../base/index.ts";
 import { table } from "../table.ts";
-import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, openEnsemble, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
 interface BenchFlags extends DecodingFlags {
   lines: number;
@@ -13,7 +12,7 @@ interface BenchFlags extends DecodingFlags {
 }
 
 export function benchCommand(): Command {
-  return withDecodingOptions(new Command("bench"))
+  return withDecodingOptions(new Command("bench"), { except: ["nbest"] })
     .option("--lines <n>", "lines translated at a time", wholeNumber, 64)
     .option("--words <n>", "tokens of each line, drawn from the vocabulary", wholeNumber, 16)
     .option("--repeat <n>", "how often; the median counts", wholeNumber, 5)
@@ -22,10 +21,7 @@ export function benchCommand(): Command {
       const { lines, words, repeat, json } = flags;
       if (lines < 1 || words < 1 || repeat < 1)
         throw new ConfigError("bench", "lines, words and repeat must be at least 1");
-      const translation = await openTranslation(flags.model, {
-        ...weightsOf(flags),
-        decoding: decodingOf(flags),
-      });
+      const translation = await openEnsemble(flags, decodingOf(flags), silent);
       try {
         const { vocabularySize, special } = translation.source;
         const first = Math.max(...Object.values(special)) + 1;

@@ -1,20 +1,25 @@
-// The options that generate and evaluate share: which model, and how it searches.
-import { type Command, InvalidArgumentError } from "commander";
-import type { DecodingOptions, OpenTranslationOptions } from "../../tasks/index.node.ts";
+// The options that generate, evaluate, distill and bench share: which models, and how they search. The flags of decoding are made of
+// its configuration section, so that an option is described once.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type ConfigOption, describeConfig } from "../../base/config.ts";
+import { ConfigError, type Listener } from "../../base/index.ts";
+import {
+  openTranslation,
+  type DecodingChoices,
+  type DecodingOptions,
+  type OpenTranslationOptions,
+  type Translation,
+} from "../../tasks/index.node.ts";
+import { decodingSection } from "../../tasks/decoding-config.ts";
 
-export interface DecodingFlags {
+export interface DecodingFlags extends Partial<DecodingChoices> {
   model: string;
   checkpoint?: string;
   adapter?: string;
   int8?: boolean;
-  beams?: number;
-  lengthPenalty?: number;
-  minLength?: number;
-  maxLength?: number;
-  batchTokens?: number;
-  iterations?: number;
-  lengthCandidates?: number;
-  lengthFactor?: number;
+  ensemble?: string[];
 }
 
 /** For commander: an option that is a count. */
@@ -32,21 +37,43 @@ export function decimal(text: string): number {
   return value;
 }
 
+/** What flags mean besides, on runs of other tasks. */
+const elsewhere: Partial<Record<keyof DecodingChoices, string>> = {
+  temperature: "language models: 0 draws nothing",
+  candidates: "masked language models, with --json: tokens to name for each mask",
+};
+
+export interface SharedOptions {
+  /** Keys of decoding that the command has no use for. */
+  except?: readonly (keyof DecodingChoices)[];
+}
+
 /** Adds the options; those not given take the run's own configuration. */
-export function withDecodingOptions(command: Command): Command {
-  return command
+export function withDecodingOptions(command: Command, { except = [] }: SharedOptions = {}): Command {
+  command
     .requiredOption("--model <folder>", "the folder of a run")
     .option("--checkpoint <path>", "another checkpoint's folder or .safetensors file than the run's own choice")
     .option("--adapter <folder>", "an adapter to put on the model, as heddle adapter save writes it")
-    .option("--int8", "decode in whole numbers of 8 bits: faster, a little less exact")
-    .option("--beams <n>", "hypotheses kept at a time; 1 is greedy search", wholeNumber)
-    .option("--length-penalty <x>", "exponent of the length that scores are divided by", decimal)
-    .option("--min-length <n>", "fewest target tokens, END included", wholeNumber)
-    .option("--max-length <n>", "most target tokens, END included", wholeNumber)
-    .option("--batch-tokens <n>", "most tokens of one batch of sources, padding included", wholeNumber)
-    .option("--iterations <n>", "passes of a model that writes all places at once", wholeNumber)
-    .option("--length-candidates <n>", "lengths that such a model tries side by side", wholeNumber)
-    .option("--length-factor <x>", "ask such a model for so many times the predicted length", decimal);
+    .option("--ensemble <path...>", "take the mean with these: folders of runs, or checkpoints of this run")
+    .option("--int8", "decode in whole numbers of 8 bits: faster, a little less exact");
+  for (const option of describeConfig(decodingSection))
+    if (!(except as readonly string[]).includes(option.path)) command.addOption(flagOf(option));
+  return command;
+}
+
+function flagOf({ path, type, help }: ConfigOption): Option {
+  const more = elsewhere[path as keyof DecodingChoices];
+  const text = help.charAt(0).toLowerCase() + help.slice(1).replace(/\.$/, "");
+  const description = more === undefined ? text : `${text}; ${more}`;
+  const flag = flagName(path);
+  if (type.startsWith("list")) return new Option(`${flag} <text...>`, description);
+  if (type.startsWith("whole number")) return new Option(`${flag} <n>`, description).argParser(wholeNumber);
+  if (type.startsWith("number")) return new Option(`${flag} <x>`, description).argParser(decimal);
+  return new Option(`${flag} <name>`, description).choices(type.split(" | "));
+}
+
+function flagName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Which weights were asked for, and how exactly. */
@@ -62,17 +89,36 @@ export function weightsOf({
   };
 }
 
-/** What was said of the search, without what was not. */
-export function decodingOf({
-  beams,
-  lengthPenalty,
-  minLength,
-  maxLength,
-  batchTokens,
-  iterations,
-  lengthCandidates,
-  lengthFactor,
-}: DecodingFlags): DecodingOptions {
-  const all = { beams, lengthPenalty, minLength, maxLength, batchTokens, iterations, lengthCandidates, lengthFactor };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+/** What was said of the search, checked, without what was not said. */
+export function decodingOf(flags: DecodingFlags): DecodingOptions {
+  const said: [string, unknown][] = [];
+  for (const { path, type } of describeConfig(decodingSection)) {
+    const given: unknown = flags[path as keyof DecodingChoices];
+    if (given === undefined) continue;
+    // Of a choice commander knows the names alone.
+    const value = given === "true" ? true : given === "false" ? false : given;
+    if (!decodingSection.shape[path as keyof DecodingChoices].safeParse(value).success)
+      throw new ConfigError(flagName(path), `must be ${type} (got ${JSON.stringify(value)}).`);
+    said.push([path, value]);
+  }
+  return Object.fromEntries(said);
+}
+
+/** The translation of a run, with the others of its ensemble. */
+export async function openEnsemble(
+  flags: DecodingFlags,
+  decoding: DecodingOptions,
+  listener: Listener,
+): Promise<Translation> {
+  const { model, ensemble = [], int8 } = flags;
+  const translation = await openTranslation(model, { ...weightsOf(flags), decoding, listener });
+  for (const path of ensemble) {
+    const isRun = existsSync(join(path, "config.yaml"));
+    const precision = int8 === true ? ({ precision: "int8" } as const) : {};
+    const other = isRun
+      ? await openTranslation(path, { ...precision, listener })
+      : await openTranslation(model, { ...precision, checkpoint: path, listener });
+    translation.ensembleWith(other);
+  }
+  return translation;
 }

@@ -2,11 +2,11 @@
 import { Command } from "commander";
 import { ConfigError, type Listener } from "../../base/index.ts";
 import { fileLines } from "../../data/index.node.ts";
-import { corporaOf, distill, openTranslation, readRunConfig } from "../../tasks/index.node.ts";
+import { corporaOf, distill, readRunConfig } from "../../tasks/index.node.ts";
 import type { TaskConfig } from "../../tasks/task-config.ts";
 import { loadConfig } from "../config.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, weightsOf, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, openEnsemble, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
 interface DistillFlags extends DecodingFlags {
   data?: string;
@@ -15,7 +15,7 @@ interface DistillFlags extends DecodingFlags {
 }
 
 export function distillCommand(): Command {
-  return withDecodingOptions(new Command("distill"))
+  return withDecodingOptions(new Command("distill"), { except: ["nbest"] })
     .description("Write training sources with a teacher's translations: the same command goes on where it was stopped.")
     .option(
       "--data <file>",
@@ -35,11 +35,7 @@ export function distillCommand(): Command {
       const onInterrupt = (): void => stop.abort();
       process.once("SIGINT", onInterrupt);
       const sources = await sourcesOf(flags, listener);
-      const teacher = await openTranslation(flags.model, {
-        ...weightsOf(flags),
-        decoding: decodingOf(flags),
-        listener,
-      });
+      const teacher = await openEnsemble(flags, decodingOf(flags), listener);
       try {
         const { lines, kept } = await distill({
           teacher,

@@ -4,9 +4,9 @@ import { Command, Option } from "commander";
 import { ConfigError, DataError, type Listener } from "../../base/index.ts";
 import { fileLines } from "../../data/index.node.ts";
 import { Bleu, bleuTokenizers, Chrf, type BleuTokenizer } from "../../metrics/index.ts";
-import { openTranslation, readRunConfig } from "../../tasks/index.node.ts";
+import { readRunConfig } from "../../tasks/index.node.ts";
 import { ProgressLine } from "../progress.ts";
-import { decodingOf, weightsOf, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
+import { decodingOf, openEnsemble, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 import { evaluateTexts, refuseFlags } from "./text-runs.ts";
 
 interface EvaluateFlags extends DecodingFlags {
@@ -21,7 +21,7 @@ interface EvaluateFlags extends DecodingFlags {
 }
 
 export function evaluateCommand(): Command {
-  return withDecodingOptions(new Command("evaluate"))
+  return withDecodingOptions(new Command("evaluate"), { except: ["nbest"] })
     .option(
       "--source <file>",
       "lines to translate; of a language model the text to foretell, else its data.test; may be .gz",
@@ -59,11 +59,7 @@ export function evaluateCommand(): Command {
           );
         }
       });
-      const translation = await openTranslation(flags.model, {
-        ...weightsOf(flags),
-        decoding: decodingOf(flags),
-        listener,
-      });
+      const translation = await openEnsemble(flags, decodingOf(flags), listener);
       const startMs = performance.now();
       let hypotheses: string[];
       try {
