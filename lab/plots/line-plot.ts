@@ -68,7 +68,7 @@ export function linePlot({ title, x, y, lines, width, height, hasLegend = true }
           const shown = line.points.filter(isShown);
           const dots = line.hasDots === true ? shown : [];
           // Where lines lie on one another, the dots of those below look out.
-          const radius = 3 + 1.4 * Math.min(3, lines.length - 1 - i);
+          const radius = shown.length > 8 ? 3 : 3 + 1.4 * Math.min(3, lines.length - 1 - i);
           const last = line.isBroken === true ? shown.at(-1) : undefined;
           return [
             element("path", {
