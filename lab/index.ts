@@ -11,6 +11,7 @@ import { layerNormVersusBatchNorm } from "./layer-norm-vs-batch-norm.ts";
 import { longRangeRecall } from "./long-range-recall.ts";
 import { mixers } from "./mixers.ts";
 import { multiModality } from "./multi-modality.ts";
+import { onePass } from "./one-pass.ts";
 import { positionalEncoding } from "./positional-encoding.ts";
 import { preVersusPostNorm } from "./pre-vs-post-norm.ts";
 import { queryGroups } from "./query-groups.ts";
@@ -39,4 +40,5 @@ export const labs: readonly Lab[] = [
   deepNorm,
   layerNormVersusBatchNorm,
   multiModality,
+  onePass,
 ];

@@ -3,6 +3,7 @@ export {
   dateExamples,
   datesWithoutEnd,
   dateTags,
+  distill,
   pairReader,
   plainText,
   learnTranslation,
@@ -20,6 +21,9 @@ export {
   type CompletionOptions,
   type DateExample,
   type DateSplit,
+  type Distilled,
+  type DistillOptions,
+  type Teacher,
   type DecodingChoices,
   type DecodingOptions,
   type Filled,
@@ -41,7 +45,6 @@ export {
   type ValidatorOptions,
   type Weights,
 } from "./index.ts";
-export { distill, type Distilled, type DistillOptions, type Teacher } from "./distillation.node.ts";
 export {
   openMaskFilling,
   openTextGeneration,

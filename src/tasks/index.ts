@@ -1,5 +1,6 @@
 // tasks: what ties a corpus, a model, a loss, a search and a metric together: translation, language models, hidden words.
 export { dateExamples, dateTags, datesWithoutEnd, plainText, type DateExample, type DateSplit } from "./dates.ts";
+export { distill, type Distilled, type DistillOptions, type Teacher } from "./distillation.ts";
 export { type LanguageModelLearningOptions } from "./language-model-training.ts";
 export { type TrainingOptions, type Weights } from "./learning.ts";
 export { MaskFilling, type Candidate, type Filled, type MaskFillingOptions } from "./mask-filling.ts";

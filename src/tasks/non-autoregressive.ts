@@ -72,7 +72,7 @@ export async function writeInOnePass(
       places: tokens.map((count) => upsampling * count + sparePlaces),
       read: (ids, scores) => (length === "ctc" ? collapsed(ids, scores, start) : upToEnd(ids, scores, end)),
     });
-    return found.map((hypothesis) => [hypothesis]);
+    return found.map((hypothesis) => [atMost(maxLength, hypothesis)]);
   }
   const lengths = tokens.map((sourceTokens, sentence) =>
     likelyLengths(read.lengthScores(sentence), {
@@ -84,4 +84,10 @@ export async function writeInOnePass(
   );
   const found = await maskPredict(read, { ...symbols, lengths, iterations, ...(signal && { signal }) });
   return found.map((hypotheses) => hypotheses.slice(0, nbest));
+}
+
+/** The first tokens of an output that is too long. */
+function atMost(tokens: number, hypothesis: Hypothesis): Hypothesis {
+  if (hypothesis.tokens.length <= tokens) return hypothesis;
+  return { ...hypothesis, tokens: hypothesis.tokens.slice(0, tokens), finished: false };
 }

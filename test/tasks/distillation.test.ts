@@ -1,22 +1,12 @@
-// Distilling into a file: order, going on where it was stopped, and refusing a file of something else.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { jsonLines } from "../../src/data/index.node.ts";
-import { distill, type Teacher } from "../../src/tasks/distillation.node.ts";
+// Distilling: order, going on where it was stopped, and refusing what was written from other sources.
+import { expect, test } from "vitest";
+import { distill, type DistillOptions, type Teacher } from "../../src/tasks/index.ts";
 
-let folder: string;
 const lines = ["one", "", 'two "and" a half', "drei ☃", "five"];
 const sources = async function* (): AsyncGenerator<string> {
   yield* lines;
 };
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "heddle-distill-"));
-});
-
-afterAll(() => rm(folder, { recursive: true }));
+const whole = lines.map((source) => JSON.stringify({ source, target: source.toUpperCase() }));
 
 /** Answers in capitals, and keeps what it was asked. */
 class Capitals implements Teacher {
@@ -30,63 +20,56 @@ class Capitals implements Teacher {
   }
 }
 
-const whole = lines.map((source) => `${JSON.stringify({ source, target: source.toUpperCase() })}\n`).join("");
-
-test("each source stands with its translation, in order, and the corpus reader takes the file", async () => {
-  const output = join(folder, "whole.jsonl");
-  const done: number[] = [];
-  const result = await distill({
-    teacher: new Capitals(),
+async function distilled(written: readonly string[], options: Partial<DistillOptions> = {}) {
+  const file = [...written];
+  const teacher = new Capitals();
+  const result = distill({
+    teacher,
     sources,
-    output,
+    written: [...written],
+    write: async (line) => void file.push(line),
+    name: "distilled.jsonl",
+    ...options,
+  });
+  return { result: await result.catch((error: unknown) => String(error)), file, asked: teacher.asked };
+}
+
+test("each source stands with its translation, in order, and every line is announced", async () => {
+  const done: number[] = [];
+  const { result, file } = await distilled([], {
     listener: (event) => void (event.type === "progress" && done.push(event.done)),
   });
   expect(result).toEqual({ lines: 5, kept: 0 });
+  expect(file).toEqual(whole);
   expect(done).toEqual([1, 2, 3, 4, 5]);
-  expect(await readFile(output, "utf8")).toBe(whole);
-  const pairs = await (await jsonLines(output)).collect();
-  expect(pairs.map(({ source, target }) => [source, target])).toEqual(lines.map((line) => [line, line.toUpperCase()]));
+});
+
+test.each([0, 1, 3, 5])("what was written is gone on with after line %i; none is asked again", async (kept) => {
+  const { result, file, asked } = await distilled(whole.slice(0, kept));
+  expect(result).toEqual({ lines: 5, kept });
+  expect(file).toEqual(whole);
+  expect(asked).toEqual(lines.slice(kept));
 });
 
 test.each([
-  ["after its last line", (text: string) => text.slice(0, text.indexOf("two") - 11), 2],
-  ["after the last whole line", (text: string) => text.slice(0, text.indexOf("drei") + 9), 3],
-  ["from nothing", () => "", 0],
-  ["with nothing left to do", (text: string) => text, 5],
-])("a file is gone on with %s", async (name, cut, kept) => {
-  const output = join(folder, `${name.replaceAll(" ", "-")}.jsonl`);
-  await writeFile(output, cut(whole));
-  const teacher = new Capitals();
-  expect(await distill({ teacher, sources, output })).toEqual({ lines: 5, kept });
-  expect(await readFile(output, "utf8")).toBe(whole);
-  expect(teacher.asked).toEqual(lines.slice(kept));
+  [
+    [whole[0]!, '{"source": "deux", "target": "DEUX"}'],
+    "line 2: its source is not line 2 of the data. Name another file",
+  ],
+  [["one"], "line 1: its source is not line 1 of the data."],
+  [[...whole, ...whole], "line 6: its source is not line 6 of the data, which has fewer."],
+])("lines of other sources are refused: %j", async (written, message) => {
+  const { result, file } = await distilled(written);
+  expect(result).toContain(message);
+  expect(file).toEqual(written);
 });
 
-test("a file with other sources, or more of them, is refused and left alone", async () => {
-  const output = join(folder, "other.jsonl");
-  await writeFile(
-    output,
-    `${JSON.stringify({ source: "one", target: "ONE" })}\n{"source": "deux", "target": "DEUX"}\n`,
-  );
-  await expect(distill({ teacher: new Capitals(), sources, output })).rejects.toThrow(
-    `${output}, line 2: its source is not line 2 of the data. Name another file, or remove this one.`,
-  );
-  const longer = join(folder, "longer.jsonl");
-  await writeFile(longer, `${whole}${whole}`);
-  await expect(distill({ teacher: new Capitals(), sources, output: longer })).rejects.toThrow(
-    "its source is not line 6 of the data, which has fewer",
-  );
-  expect(await readFile(longer, "utf8")).toBe(`${whole}${whole}`);
-});
-
-test("a stopped distillation leaves whole lines", async () => {
-  const output = join(folder, "stopped.jsonl");
+test("once stopped, it ends after the line under way", async () => {
   const stop = new AbortController();
-  const listener = (event: { type: string; done?: number }): void => void (event.done === 2 && stop.abort());
-  await expect(distill({ teacher: new Capitals(), sources, output, signal: stop.signal, listener })).rejects.toThrow(
-    "This operation was aborted",
-  );
-  expect((await readFile(output, "utf8")).split("\n")).toHaveLength(3);
-  expect(await distill({ teacher: new Capitals(), sources, output })).toEqual({ lines: 5, kept: 2 });
-  expect(await readFile(output, "utf8")).toBe(whole);
+  const { result, file } = await distilled([], {
+    signal: stop.signal,
+    listener: (event) => void (event.type === "progress" && event.done === 2 && stop.abort()),
+  });
+  expect(result).toContain("AbortError");
+  expect(file).toEqual(whole.slice(0, 2));
 });

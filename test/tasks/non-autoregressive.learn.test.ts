@@ -67,4 +67,10 @@ decoding: { maxLength: 32, ${decoding} }
   expect(after).toEqual(before);
   const right = after.filter((text, i) => text === held[i]![1]).length;
   expect(right).toBeGreaterThanOrEqual(90);
+  if (config.model.length !== "predicted") return;
+  // Asked for a fifth more, END counted, that is what comes.
+  const longer = await opened.translate(sources, { lengthFactor: 1.2, lengthCandidates: 1 });
+  const plain = await opened.translate(sources, { lengthCandidates: 1 });
+  const asked = plain.map((text) => Math.round(1.2 * (text.length + 1)) - 1);
+  expect(longer.filter((text, i) => text.length === asked[i]).length).toBeGreaterThanOrEqual(80);
 });

@@ -5,6 +5,7 @@ import { fileLines } from "../../data/index.node.ts";
 import { corporaOf, distill, readRunConfig } from "../../tasks/index.node.ts";
 import type { TaskConfig } from "../../tasks/task-config.ts";
 import { loadConfig } from "../config.ts";
+import { LineFile } from "../line-file.ts";
 import { ProgressLine } from "../progress.ts";
 import { decodingOf, openEnsemble, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 
@@ -34,21 +35,25 @@ export function distillCommand(): Command {
       const stop = new AbortController();
       const onInterrupt = (): void => stop.abort();
       process.once("SIGINT", onInterrupt);
+      const { output: name } = flags;
       const sources = await sourcesOf(flags, listener);
+      await using output = await LineFile.open(name, { resume: true });
       const teacher = await openEnsemble(flags, decodingOf(flags), listener);
       try {
         const { lines, kept } = await distill({
           teacher,
           sources,
-          output: flags.output,
+          write: (line) => output.write(line),
+          ...(output.before > 0 && { written: fileLines(name) }),
+          name,
           signal: stop.signal,
           listener,
         });
         progress.end();
         process.stdout.write(
           flags.json === true
-            ? `${JSON.stringify({ output: flags.output, lines, kept })}\n`
-            : `${flags.output}: ${lines} lines, ${kept} of them there before\n`,
+            ? `${JSON.stringify({ output: name, lines, kept })}\n`
+            : `${name}: ${lines} lines, ${kept} of them there before\n`,
         );
       } catch (error) {
         if (!stop.signal.aborted) throw error;
