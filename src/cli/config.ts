@@ -39,17 +39,18 @@ export function setOption(): Option {
 
 /** Every key of the configuration for the end of a help page: those of translation, then what other tasks have differently. */
 export function configurationHelp(): string {
-  const seen = new Set<string>();
+  /** What was last said of each key. */
+  const told = new Map<string, string>();
   return Object.entries(taskConfigs)
     .map(([task, schema], i) => {
       const rows = describeConfig(schema).map(({ path, type, default: value, isRequired, help }) => {
         const standing = value !== undefined ? `, default ${JSON.stringify(value)}` : isRequired ? ", required" : "";
         return { path, help, type: `${type}${standing}` };
       });
-      const fresh = rows.filter((row) => !seen.has(JSON.stringify(row)));
-      for (const row of rows) seen.add(JSON.stringify(row));
+      const fresh = rows.filter((row) => told.get(row.path) !== JSON.stringify(row));
+      for (const row of rows) told.set(row.path, JSON.stringify(row));
       const width = Math.max(...fresh.map(({ path }) => path.length));
-      const title = i === 0 ? "Configuration keys:" : `With task ${task}, as above but for:`;
+      const title = i === 0 ? "Configuration keys:" : `Task ${task} has by itself, or otherwise than above:`;
       const text = fresh.map(
         ({ path, help, type }) => `  ${path.padEnd(width)}  ${help}\n${" ".repeat(width + 4)}${type}`,
       );

@@ -36,13 +36,25 @@ test("--set is collected as often as it is given", () => {
 });
 
 test("the help page lists keys with type, default and need", () => {
-  expect(configurationHelp()).toMatch(/^ {2}model\.maxPositions +Longest sequence.*\n +whole number ≥ 1, default 1024$/m);
+  expect(configurationHelp()).toMatch(
+    /^ {2}model\.maxPositions +Longest sequence.*\n +whole number ≥ 1, default 1024$/m,
+  );
   expect(configurationHelp()).toMatch(/^ {2}data\.train\.source .*\n +text \| whole number ≥ 0, required$/m);
+});
+
+test("the help page says of other tasks what they have differently", () => {
+  const [, translation, language, masked] = configurationHelp().split(/\n(?=Configuration|Task)/);
+  expect(translation).toMatch(/^Configuration keys:\n/);
+  expect(language).toMatch(/^Task language-model .*:\n/);
+  expect(language).toMatch(/^ {2}model\.normPlacement .*\n.*, default "pre"$/m);
+  expect(language).not.toContain("model.heads ");
+  expect(masked).toMatch(/^ {2}model\.normPlacement .*\n.*, default "post"$/m);
+  expect(masked).not.toContain("training.contextTokens");
 });
 
 test("every recipe's configuration is one that we can honour", async () => {
   const files = (await readdir("recipes", { recursive: true })).filter((file) => file.endsWith(".yaml"));
   expect(files.length).toBeGreaterThan(0);
-  const environment = { HEDDLE_SHARED: "/shared" };
+  const environment = { HEDDLE_SHARED: "/shared", HEDDLE_TEACHER: "/teacher" };
   for (const file of files) await loadConfig(join("recipes", file), { environment });
 });

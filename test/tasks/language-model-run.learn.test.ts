@@ -121,6 +121,23 @@ describe.each(Object.keys(recipes) as Task[])("a run of task %s", (task) => {
   });
 });
 
+test("an adapter is trained on a language model, which stays as it is, and saved by itself", async () => {
+  const base = join(folder, "language-model-whole");
+  const directory = join(folder, "adapted");
+  const config = configOf("language-model", ["model.adapter={kind: lora, rank: 2, targets: [query, value]}"]);
+  await expect(trainRun(config, { directory })).rejects.toThrow("Say which: --warm-start RUN");
+  await trainRun(config, { directory, warmStartFrom: base });
+  const [before, after] = await Promise.all([base, directory].map((run) => openRun(run)));
+  for (const [name, { data }] of before!.run.weights) expect(after!.run.weights.get(name)!.data).toEqual(data);
+  expect(after!.run.weights.size).toBeGreaterThan(before!.run.weights.size);
+  const output = join(folder, "adapter");
+  const { code } = await call("adapter", "save", "--model", directory, "--output", output);
+  expect(code).toBe(0);
+  const put = await openRun(base, { adapter: output });
+  for (const [name, { data }] of after!.run.weights) expect(put.run.weights.get(name)?.data, name).toEqual(data);
+  expect(put.run.weights.size).toBe(after!.run.weights.size);
+});
+
 /** Calls heddle generate with these lines on standard input. */
 async function generate(input: string, ...words: string[]): Promise<{ code: number; out: string; error: string }> {
   const stdin = Readable.from([Buffer.from(input)]);
