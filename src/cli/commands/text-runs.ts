@@ -13,16 +13,7 @@ import { print } from "../output.ts";
 import { ProgressLine } from "../progress.ts";
 import { weightsOf, type DecodingFlags } from "./decoding-options.ts";
 
-/** Flags of drawing, which translations are not made by. */
-export interface DrawingFlags {
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  seed?: number;
-}
-
-export interface TextFlags extends DecodingFlags, DrawingFlags {
-  candidates?: number;
+export interface TextFlags extends DecodingFlags {
   source?: string;
   contextTokens?: number;
   overlapTokens?: number;
