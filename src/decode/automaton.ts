@@ -63,7 +63,7 @@ export function trie(sequences: Iterable<readonly number[]>, end?: number): Auto
  * An automaton over characters as one over tokens: a token may come where all characters of its text may. `textOf` gives a token's text, and
  * undefined for tokens that are none (special ones, single bytes), which never come; `end` comes where `isWhole` says that the text
  * may end. Which tokens a state allows is found out once a state, so states should be values that are equal when they mean the same
- * (numbers, strings). Willard and Louf 2023, "Efficient Guided Generation for Large Language Models", section 3.
+ * (numbers, strings). Willard and Louf 2023, "Efficient Guided Generation for Large Language Models".
  */
 export function overCharacters<State extends string | number>(
   automaton: {

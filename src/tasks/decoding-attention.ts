@@ -61,7 +61,7 @@ export async function crossAttention(
 }
 
 export interface AlignOptions {
-  /** From 0; the last but one if not said, which aligned best in Garg et al. 2019, "Jointly Learning to Align and Translate", table 3. */
+  /** From 0; the last but one if not said, which Garg et al. 2019, "Jointly Learning to Align and Translate with Transformer Models", found to align best. */
   layer?: number;
   /** From 0; the mean of the layer's heads if not said. */
   head?: number;

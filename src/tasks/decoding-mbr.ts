@@ -28,8 +28,8 @@ export interface RankedCandidate {
 
 /**
  * Candidates by their expected utility, best first, the earlier one among equals; they stand for the references too. Kumar and
- * Byrne 2004, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", equation 4, over n-best lists; Eikema and Aziz 2020, "Is MAP
- * Decoding All You Need?", section 7, over samples.
+ * Byrne 2004, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", over n-best lists; Eikema and Aziz 2020, "Is MAP
+ * Decoding All You Need?", over samples.
  *
  * @example
  * const [best] = minimumBayesRisk(["a red cat", "the red cat", "a dog"], { utility: utilities.chrf });

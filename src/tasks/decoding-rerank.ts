@@ -8,7 +8,7 @@ export interface RerankOptions {
 /**
  * For every source its outputs by score + weight · opinion, best first. `scoreOf` gives a second score for pairs of a source and an
  * output: of a larger model, of one that writes from right to left, or of one that translates back (noisy channel: Yee et al.
- * 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine Translation", equation 4).
+ * 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine Translation").
  *
  * @example
  * const lists = await small.generate(lines, { nbest: 5 });

@@ -124,6 +124,21 @@ describe("heddle generate", () => {
     expect(await scores("--ensemble", other.checkpoint)).not.toEqual(alone);
   });
 
+  test("lets a second run choose among all beams, and says the sum of both scores", async () => {
+    const listed = linesOf((await generate(lines, "--json", "--beams", "4", "--nbest", "4")).out).map(
+      (line) => JSON.parse(line).translations,
+    );
+    const { out } = await generate(lines, "--json", "--beams", "4", "--rerank-model", other.folder);
+    for (const [i, line] of linesOf(out).entries()) {
+      const { translations } = JSON.parse(line);
+      expect(translations).toHaveLength(1);
+      if (lines[i] === "") continue;
+      const texts = listed[i].map(({ text }: { text: string }) => text);
+      expect(texts).toContain(translations[0].text);
+      expect(translations[0].score).toBeLessThan(listed[i][texts.indexOf(translations[0].text)].score);
+    }
+  });
+
   test.each<[string[], RegExp]>([
     [["--top-p", "2"], /--top-p: must be number above 0, below 1 \(got 2\)/],
     [["--top-k", "5"], /topK: has no effect with search beam/],

@@ -4,6 +4,7 @@ import { fileLines, readLines } from "../../data/index.node.ts";
 import {
   openTranslation,
   rerank,
+  type DecodingChoices,
   type DecodingOptions,
   type Translated,
   type Translation,
@@ -36,19 +37,21 @@ export async function translateLines(flags: TranslateFlags): Promise<void> {
   if (tokenScores === true && json !== true) throw new ConfigError("--token-scores", "needs --json to stand in.");
   if (flags.rerankWeight !== undefined && rerankModel === undefined)
     throw new ConfigError("--rerank-weight", "needs --rerank-model.");
-  if (resumeOutput === true) {
-    if (output === undefined) throw new ConfigError("--resume-output", "needs --output to go on with.");
-    if ((decoding.nbest ?? 1) > 1 && json !== true)
-      throw new ConfigError("--resume-output", "with --nbest needs --json, where each line of input is one of output.");
-  }
+  if (resumeOutput === true && output === undefined)
+    throw new ConfigError("--resume-output", "needs --output to go on with.");
   const { listener } = new ProgressLine();
-  await using file = output === undefined ? undefined : await LineFile.open(output, { resume: resumeOutput === true });
-  const write = (line: string): Promise<void> => (file === undefined ? print(`${line}\n`) : file.write(line));
-  const before = file?.before ?? 0;
-  const lines = skip(readLines(process.stdin, { name: "standard input", listener }), before);
-  const translation = await openEnsemble(flags, rerankModel === undefined ? decoding : all(decoding), listener);
+  const translation = await openEnsemble(flags, decoding, listener);
+  const { nbest } = translation.decoding;
   const judge = rerankModel === undefined ? undefined : await openTranslation(rerankModel, { listener });
   try {
+    if (resumeOutput === true && nbest > 1 && json !== true)
+      throw new ConfigError("--resume-output", "with --nbest needs --json, where each line of input is one of output.");
+    // Opened last, so that a mistake above leaves the file as it is.
+    await using file =
+      output === undefined ? undefined : await LineFile.open(output, { resume: resumeOutput === true });
+    const write = (line: string): Promise<void> => (file === undefined ? print(`${line}\n`) : file.write(line));
+    const before = file?.before ?? 0;
+    const lines = skip(readLines(process.stdin, { name: "standard input", listener }), before);
     if (scoreTargets !== undefined) {
       const targets = skip(fileLines(scoreTargets, { listener }), before);
       for await (const [source, scored] of scoredPairs(translation, lines, targets, scoreTargets)) {
@@ -60,11 +63,10 @@ export async function translateLines(flags: TranslateFlags): Promise<void> {
     }
     const sources: string[] = [];
     const inputs = remember(jsonInput === true ? parsed(lines, before) : lines, sources);
-    let lists = translation.generateEach(inputs, {}, { firstLine: before });
-    if (judge !== undefined) {
-      const nbest = decoding.nbest ?? translation.decoding.nbest;
-      lists = judged(lists, sources, judge, { weight: flags.rerankWeight ?? 1, nbest });
-    }
+    let lists = translation.generateEach(inputs, judge === undefined ? {} : { nbest: widest(translation.decoding) }, {
+      firstLine: before,
+    });
+    if (judge !== undefined) lists = judged(lists, sources, judge, { weight: flags.rerankWeight ?? 1, nbest });
     for await (const translations of lists) {
       const source = sources.shift()!;
       if (json === true) {
@@ -89,11 +91,9 @@ function wideEnough(decoding: DecodingOptions): DecodingOptions {
   return isWide ? { ...decoding, beams: nbest } : decoding;
 }
 
-/** All hypotheses, for a second model to choose among. */
-function all(decoding: DecodingOptions): DecodingOptions {
-  const { beams = 5, nbest = 1, lengthCandidates } = decoding;
-  if (lengthCandidates !== undefined) return { ...decoding, nbest: Math.max(lengthCandidates, nbest) };
-  return { ...decoding, beams: Math.max(beams, nbest), nbest: Math.max(beams, nbest) };
+/** As many outputs as a second model can choose among. */
+function widest({ beams, nbest, lengthCandidates }: DecodingChoices): number {
+  return lengthCandidates > 1 ? lengthCandidates : Math.max(beams, nbest);
 }
 
 function shown({ tokens, tokenLogProbabilities, ...rest }: Translated, withTokens: boolean): object {

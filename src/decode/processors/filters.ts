@@ -46,7 +46,7 @@ export function nucleus(mass: number, keep = 1): ScoreProcessor {
 
 /**
  * Keeps the tokens at least `share` times as likely as the likeliest: many where the model is unsure, few where it is sure.
- * Nguyen et al. 2025, "Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM Outputs", section 3.
+ * Nguyen et al. 2025, "Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM Outputs".
  *
  * @example
  * minP(0.1);
