@@ -1,5 +1,10 @@
 // Reading without end: what a cache of the last keys and the first few costs, and what the loss makes of it.
-import { LanguageModelDecoder, cacheBytesPerToken, type LanguageModelOptions } from "heddle/models";
+import {
+  LanguageModelDecoder,
+  cacheBytesPerToken,
+  type LanguageModelOptions,
+  type StepProgramsOptions,
+} from "heddle/models";
 import { judge, type Lab, type LabContext } from "./lab.ts";
 import { sideBySide } from "./plots/drawing.ts";
 import { linePlot } from "./plots/line-plot.ts";
@@ -17,6 +22,11 @@ interface Way {
   readonly attention: NonNullable<LanguageModelOptions["attention"]>;
   /** Places whose keys and values are kept; all of them if undefined. */
   readonly kept?: number;
+  /** Counts places within the cache. */
+  readonly stream?: StepProgramsOptions["stream"];
+  /** How often the piece of text is read, and how often for one entry of the table. */
+  readonly times: number;
+  readonly timesAnEntry: number;
 }
 
 interface Reading extends Way {
@@ -32,25 +42,37 @@ interface Stretch {
 }
 
 const rolling = { kind: "sliding-window", window } as const;
+const briefly = { times: 16, timesAnEntry: 1 } as const;
 const ways: readonly Way[] = [
-  { name: "rotary, everything kept", positions: "rotary", attention: "full" },
-  { name: `rotary, window of ${window}`, positions: "rotary", attention: rolling, kept: window },
+  // What keeps everything grows too slow to read as much.
+  { name: "rotary, everything kept", positions: "rotary", attention: "full", times: 4, timesAnEntry: 1 },
+  { name: `rotary, window of ${window}`, positions: "rotary", attention: rolling, kept: window, ...briefly },
   {
     name: `rotary, window and ${sinks} sinks`,
     positions: "rotary",
     attention: { ...rolling, sinks },
     kept: window + sinks,
+    ...briefly,
   },
-  { name: `relative, window of ${window}`, positions: "relative", attention: rolling, kept: window },
   {
     name: `relative, window and ${sinks} sinks`,
     positions: "relative",
     attention: { ...rolling, sinks },
     kept: window + sinks,
+    ...briefly,
+  },
+  {
+    name: `rotary, window and ${sinks} sinks, places in the cache`,
+    positions: "rotary",
+    attention: "full",
+    stream: { sinks, window },
+    kept: window + sinks,
+    times: 976,
+    timesAnEntry: 8,
   },
 ];
 
-/** Rotary positions count from where the text begins. The relative bias knows no distance beyond its last. */
+/** The relative bias knows no distance beyond its last. */
 const positionsOf = { rotary: "rotary", relative: { kind: "relative", maxDistance: 32 } } as const;
 
 export const endlessStream: Lab = {
@@ -83,26 +105,30 @@ export const endlessStream: Lab = {
     const stretch = isQuick ? 16 : 1024;
     const readings: Reading[] = [];
     for (const way of ways) {
-      // What keeps everything grows too slow to read as much.
-      const length = stretch * (isQuick ? 2 : way.kept === undefined ? 4 : 16);
+      const [times, timesAnEntry] = isQuick ? [2, 1] : [way.times, way.timesAnEntry];
       // The same characters again and again: stretches differ in nothing but how much was read before.
       const piece = source.kept(stretch);
-      const tokens = Int32Array.from({ length: length + 1 }, (_, i) => piece[i % stretch]!);
+      const tokens = Int32Array.from({ length: stretch * times + 1 }, (_, i) => piece[i % stretch]!);
       const model = { ...size, positions: positionsOf[way.positions], attention: way.attention };
-      const stretches = await read(model, taught.get(way.positions)!, tokens, { ...context, stretch, name: way.name });
+      const stretches = await read(model, taught.get(way.positions)!, tokens, {
+        ...context,
+        stretch: stretch * timesAnEntry,
+        name: way.name,
+        ...(way.stream && { stream: way.stream }),
+      });
       readings.push({ ...way, stretches });
     }
     const bytes = cacheBytesPerToken(smallModel(size));
-    const [all, , rotarySinks, , relativeSinks] = readings as [Reading, Reading, Reading, Reading, Reading];
+    const [all, alone, rotarySinks, relativeSinks, endless] = readings as [Reading, Reading, Reading, Reading, Reading];
     const first = (reading: Reading): Stretch => reading.stretches[0]!;
     const last = (reading: Reading): Stretch => reading.stretches.at(-1)!;
     // The first stretch starts from nothing and warms the program up: the second is the one to compare with.
     const early = ({ stretches }: Reading): Stretch => stretches[Math.min(1, stretches.length - 1)]!;
     const drift = (reading: Reading): number => Math.exp(last(reading).loss - early(reading).loss) - 1;
-    const half = relativeSinks.stretches.length / 2;
+    const half = endless.stretches.length / 2;
     const quickest = (part: readonly Stretch[]): number => Math.min(...part.map(({ ms }) => ms));
-    const slower = quickest(relativeSinks.stretches.slice(half)) / quickest(relativeSinks.stretches.slice(0, half));
-    const growth = last(relativeSinks).mebibytes - early(relativeSinks).mebibytes;
+    const slower = quickest(endless.stretches.slice(half)) / quickest(endless.stretches.slice(0, half));
+    const growth = last(endless).mebibytes / early(endless).mebibytes - 1;
     return {
       tables: [
         {
@@ -118,9 +144,9 @@ export const endlessStream: Lab = {
           ],
           rows: readings.map((reading) => [
             reading.name,
-            `${last(reading).end}`,
-            Math.exp(first(reading).loss).toFixed(2),
-            Math.exp(last(reading).loss).toFixed(2),
+            thousands(last(reading).end),
+            perplexity(first(reading)),
+            perplexity(last(reading)),
             first(reading).ms.toFixed(2),
             last(reading).ms.toFixed(2),
             (((reading.kept ?? last(reading).end) * bytes) / 1024).toFixed(0),
@@ -130,7 +156,7 @@ export const endlessStream: Lab = {
       plot: sideBySide([
         linePlot({
           title: "What is still understood",
-          x: { label: "characters read" },
+          x: { label: "characters read", scale: "log" },
           y: { label: "perplexity a character", scale: "log" },
           width: 340,
           hasLegend: false,
@@ -142,7 +168,7 @@ export const endlessStream: Lab = {
         }),
         linePlot({
           title: "What it costs",
-          x: { label: "characters read" },
+          x: { label: "characters read", scale: "log" },
           y: { label: "time (ms a character)", from: 0 },
           width: 340,
           lines: readings.map(({ name, stretches }) => ({
@@ -153,31 +179,31 @@ export const endlessStream: Lab = {
         }),
       ]),
       verdict: judge(
-        [Math.abs(drift(relativeSinks)) <= 0.05, slower <= 1.25, last(all).loss > first(all).loss],
-        `From ${early(relativeSinks).end} to ${last(relativeSinks).end} characters, with a window of ${window} and ${sinks} sinks, perplexity drifts by ` +
-          `${percent(drift(relativeSinks))} under a relative bias and by ${percent(drift(rotarySinks))} under rotary positions, which put the sinks ` +
-          `ever farther away than was taught. A character takes ${slower.toFixed(2)} times as long in the second half as in the first, and ` +
-          `the process grew by ${growth.toFixed(0)} MiB. Where everything is kept, perplexity goes from ${Math.exp(first(all).loss).toFixed(2)} to ` +
-          `${Math.exp(last(all).loss).toFixed(2)} within ${last(all).end} characters. The window without sinks ends at ${readings
-            .filter(({ kept }) => kept === window)
-            .map((reading) => `${Math.exp(last(reading).loss).toFixed(2)} (${reading.positions})`)
-            .join(
-              " and ",
-            )}, with them at ${Math.exp(last(rotarySinks).loss).toFixed(2)} and ${Math.exp(last(relativeSinks).loss).toFixed(2)}.`,
+        [Math.abs(drift(endless)) <= 0.05, slower <= 1.25, growth <= 0.05, last(all).loss > first(all).loss],
+        `Where places are counted within the cache, with a window of ${window} and ${sinks} sinks, perplexity drifts by ` +
+          `${percent(drift(endless))} from ${thousands(early(endless).end)} to ${thousands(last(endless).end)} characters, a character takes ` +
+          `${slower.toFixed(2)} times as long in the second half as in the first (the fastest stretch of each), and the process grows by ` +
+          `${percent(growth)}. Counted from where the text begins, rotary sinks move ever farther away than was taught ` +
+          `(${percent(drift(rotarySinks))} by ${thousands(last(rotarySinks).end)}), under a relative bias they do not ` +
+          `(${percent(drift(relativeSinks))}). The rotary window without sinks ends at ${perplexity(last(alone))}, with them at ` +
+          `${perplexity(last(rotarySinks))}, with places in the cache at ${perplexity(last(endless))}. Where everything is kept, perplexity ` +
+          `goes from ${perplexity(first(all))} to ${perplexity(last(all))} within ${thousands(last(all).end)} characters.`,
       ),
     };
   },
 };
 
+const perplexity = ({ loss }: Stretch): string => Math.exp(loss).toFixed(2);
+const thousands = (count: number): string => count.toLocaleString("en");
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 async function read(
   options: Parameters<typeof smallModel>[0],
   weights: Weights,
   tokens: Int32Array,
-  { stretch, name, listener, signal }: LabContext & { stretch: number; name: string },
+  { stretch, name, stream, listener, signal }: LabContext & Pick<Way, "name" | "stream"> & { stretch: number },
 ): Promise<Reading["stretches"]> {
-  const decoder = new LanguageModelDecoder(smallModel(options), weights, { threads: 1 });
+  const decoder = new LanguageModelDecoder(smallModel(options), weights, { threads: 1 }, { ...(stream && { stream }) });
   try {
     const stepper = await decoder.start([[tokens[0]!]]);
     const row = Int32Array.of(0);

@@ -210,7 +210,7 @@ function valueAt(root: unknown, path: ConfigPath): unknown {
 
 /** What a value must be, in words. */
 function typeText(node: SchemaNode): string {
-  if (node.const !== undefined) return JSON.stringify(node.const).replaceAll("\"", "");
+  if (node.const !== undefined) return JSON.stringify(node.const).replaceAll('"', "");
   if (node.enum !== undefined) return node.enum.map(String).join(" | ");
   if (node.anyOf !== undefined)
     return [...new Set(node.anyOf.flatMap((form) => typeText(form).split(" | ")))].join(" | ");
