@@ -16,14 +16,18 @@ import {
 } from "../tensor/index.ts";
 import type { Weights } from "./learning.ts";
 
+/** A source, END last, and a target, START first and END last. */
+export interface PairToScore {
+  readonly source: readonly number[];
+  readonly target: readonly number[];
+}
+
 /** Computes log p of every token of targets given their sources, by teacher forcing in one pass. */
 export class TargetScorer {
-  readonly #weights: Weights;
   readonly #pad: number;
   readonly #executable: Promise<Executable>;
 
-  constructor(model: SequenceToSequence, weights: Weights, session: SessionOptions = {}) {
-    this.#weights = weights;
+  constructor(model: SequenceToSequence, session: SessionOptions = {}) {
     this.#pad = model.pad;
     const sourceIds = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
     const targetIds = input("targetIds", "int32", [dim("batch"), dim("targetLength")]);
@@ -48,20 +52,40 @@ export class TargetScorer {
     this.#executable = compile(withoutDropout(program), session);
   }
 
-  /** For each pair the log-probabilities of `target`'s tokens after its first, which is START; END is the last. */
-  async score(
-    sources: readonly (readonly number[])[],
-    targets: readonly (readonly number[])[],
-  ): Promise<Float32Array[]> {
+  /** For each pair the log-probabilities of `target`'s tokens after START; pairs of like length are run together. */
+  async score(weights: Weights, pairs: readonly PairToScore[], batchTokens: number): Promise<number[][]> {
+    const lengthOf = (i: number): number => Math.max(pairs[i]!.target.length, pairs[i]!.source.length);
+    const order = pairs.map((_, i) => i).sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
+    const results: number[][] = pairs.map(() => []);
+    for (let start = 0; start < order.length;) {
+      const size = Math.max(1, Math.floor(batchTokens / lengthOf(order[start]!)));
+      const batch = order.slice(start, start + size);
+      const rows = await this.#run(
+        weights,
+        batch.map((i) => pairs[i]!),
+      );
+      for (const [row, i] of batch.entries()) results[i] = rows[row]!;
+      start += size;
+    }
+    return results;
+  }
+
+  async #run(weights: Weights, pairs: readonly PairToScore[]): Promise<number[][]> {
     const executable = await this.#executable;
     const { logProbabilities } = await executable.run({
-      ...Object.fromEntries(this.#weights),
-      sourceIds: idRows(sources, this.#pad),
-      targetIds: idRows(targets, this.#pad),
+      ...Object.fromEntries(weights),
+      sourceIds: idRows(
+        pairs.map(({ source }) => source),
+        this.#pad,
+      ),
+      targetIds: idRows(
+        pairs.map(({ target }) => target),
+        this.#pad,
+      ),
     });
     const { dims, data } = logProbabilities as HostTensor<"float32">;
     const time = dims[1]!;
-    return targets.map(({ length }, row) => data.slice(row * time, row * time + length - 1));
+    return pairs.map(({ target }, row) => [...data.subarray(row * time, row * time + target.length - 1)]);
   }
 
   async dispose(): Promise<void> {

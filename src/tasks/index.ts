@@ -23,7 +23,8 @@ export {
 export { type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
 export { rerank, type RerankOptions } from "./decoding-rerank.ts";
 export { TextStream } from "./decoding-stream.ts";
-export { Translation, type Translated, type TranslationLine, type TranslationOptions } from "./translation.ts";
+export { type Translated, type TranslationLine } from "./decoding-outputs.ts";
+export { Translation, type TranslationOptions } from "./translation.ts";
 export {
   learnTranslation,
   pairReader,

@@ -1,22 +1,22 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
-import {
-  beforeStop,
-  ensemble,
-  normalised,
-  streamGreedy,
-  streamSample,
-  type Hypothesis,
-  type Stepper,
-} from "../decode/index.ts";
+import { ensemble, normalised, streamGreedy, streamSample, type Hypothesis, type Stepper } from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { alignmentOf, crossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
-import { minimumBayesRisk, utilities } from "./decoding-mbr.ts";
 import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
+import {
+  chosenByRisk,
+  namesOf,
+  nothingTranslated,
+  textOf,
+  translatedOf,
+  type Translated,
+  type TranslationLine,
+} from "./decoding-outputs.ts";
 import { idRows, TargetScorer } from "./decoding-score.ts";
 import {
   decodeBatch,
@@ -30,25 +30,6 @@ import { TextStream } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
 import { refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
-
-/** A line to translate; with what every translation of it must hold, and what it begins with. */
-export type TranslationLine =
-  | string
-  | { readonly text: string; readonly phrases?: readonly string[]; readonly prefix?: string };
-
-/** One translation of a line. */
-export interface Translated {
-  readonly text: string;
-  /** Log-probability divided as the length penalty says; of a stochastic beam search the perturbed log-probability. */
-  readonly score: number;
-  readonly logProbability: number;
-  /** The tokens written, END too where it came. */
-  readonly tokens: readonly string[];
-  /** The log-probability of each of them. */
-  readonly tokenLogProbabilities: readonly number[];
-  /** How well it agrees with the other candidates, where minimum Bayes risk chose. */
-  readonly expectedUtility?: number;
-}
 
 export interface TranslationOptions {
   model: TranslationModel;
@@ -224,7 +205,7 @@ export class Translation {
         { choices, target: this.target, signal },
       );
       for (const [row, line] of batch.entries()) {
-        const all = found[row]!.map((hypothesis) => this.#translated(hypothesis, choices));
+        const all = found[row]!.map((hypothesis) => translatedOf(hypothesis, this.target, choices.stop));
         results[line] = choices.mbr === "none" ? all : chosenByRisk(all, choices);
       }
       start += batch.length;
@@ -289,33 +270,14 @@ export class Translation {
       }
       return { source: this.#encode(source, i), target: ids };
     });
-    const order = pairs.map((_, i) => i).sort((a, b) => pairs[b]!.target.length - pairs[a]!.target.length || a - b);
-    const longestOf = (i: number): number => Math.max(pairs[i]!.target.length, pairs[i]!.source.length);
-    const scored: Translated[] = new Array(pairs.length);
-    this.#scorer ??= new TargetScorer(model, this.weights, this.session);
-    for (let at = 0; at < order.length;) {
-      const batch = [order[at]!];
-      let longest = longestOf(batch[0]!);
-      for (let i = at + 1; i < order.length; i++) {
-        longest = Math.max(longest, longestOf(order[i]!));
-        if (longest * (batch.length + 1) > this.decoding.batchTokens) break;
-        batch.push(order[i]!);
-      }
-      const own = batch.map((i) => pairs[i]!);
-      const steps = await this.#scorer.score(
-        own.map(({ source }) => source),
-        own.map(({ target }) => target),
-      );
-      for (const [row, i] of batch.entries()) {
-        const tokenLogProbabilities = [...steps[row]!];
-        const logProbability = tokenLogProbabilities.reduce((a, b) => a + b, 0);
-        const tokens = pairs[i]!.target.slice(1).map((id) => this.target.tokenOf(id) ?? `${id}`);
-        const score = normalised(logProbability, tokens.length, lengthPenaltyOf(this.decoding));
-        scored[i] = { text: targets[i]!, score, logProbability, tokens, tokenLogProbabilities };
-      }
-      at += batch.length;
-    }
-    return scored;
+    this.#scorer ??= new TargetScorer(model, this.session);
+    const steps = await this.#scorer.score(this.weights, pairs, this.decoding.batchTokens);
+    return steps.map((tokenLogProbabilities, i) => {
+      const logProbability = tokenLogProbabilities.reduce((a, b) => a + b, 0);
+      const tokens = namesOf(this.target, pairs[i]!.target.slice(1));
+      const score = normalised(logProbability, tokens.length, lengthPenaltyOf(this.decoding));
+      return { text: targets[i]!, score, logProbability, tokens, tokenLogProbabilities };
+    });
   }
 
   /**
@@ -345,11 +307,9 @@ export class Translation {
     const { start, end } = this.target.special;
     const sourceIds = this.#encode(source, 0);
     const targetIds = [start, ...this.target.encode(target)];
-    const named = (tokenizer: Tokenizer, ids: readonly number[]): string[] =>
-      ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
     return {
-      sourceTokens: named(this.source, sourceIds),
-      targetTokens: named(this.target, [...targetIds.slice(1), end]),
+      sourceTokens: namesOf(this.source, sourceIds),
+      targetTokens: namesOf(this.target, [...targetIds.slice(1), end]),
       weights: await crossAttention(this.model, this.weights, { sourceIds, targetIds, session: this.session }),
     };
   }
@@ -402,19 +362,6 @@ export class Translation {
     };
   }
 
-  #translated(hypothesis: Hypothesis, { stop }: DecodingChoices): Translated {
-    const { tokens, tokenLogProbabilities, score, logProbability } = hypothesis;
-    const { end } = this.target.special;
-    const isEnded = tokenLogProbabilities.length > tokens.length;
-    return {
-      text: beforeStop(this.target.decode(tokens), stop),
-      score,
-      logProbability,
-      tokens: (isEnded ? [...tokens, end] : tokens).map((id) => this.target.tokenOf(id) ?? `${id}`),
-      tokenLogProbabilities,
-    };
-  }
-
   async #search(sentences: readonly Sentence[], options: DecodeBatchOptions): Promise<Hypothesis[][]> {
     const { choices, signal } = options;
     if (this.model instanceof NonAutoregressiveTransformer) {
@@ -455,24 +402,4 @@ export class Translation {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-}
-
-/** The text of a line. */
-function textOf(line: TranslationLine): string {
-  return typeof line === "string" ? line : line.text;
-}
-
-const nothingTranslated: Translated = { text: "", score: 0, logProbability: 0, tokens: [], tokenLogProbabilities: [] };
-
-/** The outputs that agree best with all, best first; drawn ones count alike, those of a beam by their probability. */
-function chosenByRisk(candidates: readonly Translated[], { search, mbr, nbest }: DecodingChoices): Translated[] {
-  const [first] = candidates;
-  if (mbr === "none" || first === undefined) return [...candidates];
-  const most = Math.max(...candidates.map(({ logProbability }) => logProbability));
-  const weights = candidates.map(({ logProbability }) => (search === "sample" ? 1 : Math.exp(logProbability - most)));
-  const ranked = minimumBayesRisk(
-    candidates.map(({ text }) => text),
-    { utility: utilities[mbr], weights },
-  );
-  return ranked.slice(0, nbest).map(({ index, expectedUtility }) => ({ ...candidates[index]!, expectedUtility }));
 }
