@@ -23,4 +23,6 @@ declare namespace WebAssembly {
 }
 interface AbortSignal {
   readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
 }

@@ -37,7 +37,7 @@ export function sentence({ dims, data }: HostTensor, row: number, length: number
 }
 
 /** x Wᵀ for a weight [to, from], as PyTorch keeps them. */
-export function project(x: Rows, { dims, data }: HostTensor): number[][] {
+function project(x: Rows, { dims, data }: HostTensor): number[][] {
   const [to, from] = dims as [number, number];
   return x.map((row) =>
     Array.from({ length: to }, (_, j) =>

@@ -29,13 +29,13 @@ import {
 import { expectClose } from "../../close.ts";
 import { draw } from "../../tensor/evaluate.ts";
 
-export const heads = 2;
+const heads = 2;
 const dHead = 4;
 /** Distances that the learned bias tells apart on each side. */
 const reach = 5;
 
 /** A number a head and distance, distances beyond ±5 sharing one: learned, as in T5, and unlike for keys before and after. */
-export class DistanceBias extends Module implements AttentionPositions {
+class DistanceBias extends Module implements AttentionPositions {
   readonly #table: Tensor;
 
   /** table [2 · 5 + 1, heads] */
@@ -69,7 +69,7 @@ const batch = dim("batch");
 const time = dim("time");
 
 /** A kernel and its masked twin in one program, with the gradients of everything that goes in. */
-export async function twins(
+async function twins(
   kernel: AttentionKernel,
   { isCausal, isPadded = true, isDouble = false, earlier = 0 }: TwinOptions,
 ): Promise<Executable> {
@@ -107,7 +107,7 @@ export async function twins(
 }
 
 /** Feeds for three rows of unlike lengths: all of the time, half of it, one. */
-export function feedsFor(
+function feedsFor(
   length: number,
   { isDouble = false, earlier = 0, seed = 1 }: { isDouble?: boolean; earlier?: number; seed?: number } = {},
 ): Record<string, HostTensor> {
