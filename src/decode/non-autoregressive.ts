@@ -1,6 +1,6 @@
 // Writing all places of an output at once: canvases go in, tokens with their chances come out, in one pass or in a few.
 import { ConfigError } from "../base/index.ts";
-import { SearchAborted, type Hypothesis } from "./search.ts";
+import { checkSignal, type Hypothesis } from "./search.ts";
 
 /** Canvases of a batch: sentence by sentence, candidate by candidate, each padded to the longest. */
 export interface Canvases {
@@ -100,7 +100,7 @@ export async function maskPredict(
   const tokens = new Int32Array(ids.length);
   const logProbabilities = new Float32Array(ids.length);
   for (let pass = 0; pass < iterations; pass++) {
-    if (signal?.aborted === true) throw new SearchAborted("the search was aborted", { cause: signal.reason });
+    checkSignal(signal, pass);
     let hidden = 0;
     eachCanvas(lengths, dims, ({ from, length }) => {
       const count = pass === 0 ? length : Math.floor((length * (iterations - pass)) / iterations);

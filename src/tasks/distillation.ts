@@ -1,5 +1,6 @@
 // Sequence-level knowledge distillation: a corpus whose targets a teacher wrote. Kim and Rush 2016, section 3.2.
 import { DataError, silent, type Listener } from "../base/index.ts";
+import { SearchAborted } from "../decode/index.ts";
 
 /** Whoever translates lines that come one by one; a `Translation` does. */
 export interface Teacher {
@@ -55,7 +56,7 @@ export async function distill({
   for await (const [best] of teacher.generateEach(remember(skip(sources(), kept), asked))) {
     await write(JSON.stringify({ source: asked.shift(), target: best?.text ?? "" }));
     listener({ type: "progress", task: `distilling into ${name}`, done: ++done, total });
-    signal?.throwIfAborted();
+    if (signal?.aborted === true) throw new SearchAborted(`${name}: stopped after line ${done}`);
   }
   return { lines: done, kept };
 }

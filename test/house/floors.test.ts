@@ -20,6 +20,7 @@ const floors = [
 const ownDoors = [
   "base/config.ts",
   "base/config-text.ts",
+  "models/block-places.ts",
   "models/choices/choice.ts",
   "models/choices/combinations.ts",
   "models/presets.ts",

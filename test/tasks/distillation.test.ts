@@ -70,6 +70,6 @@ test("once stopped, it ends after the line under way", async () => {
     signal: stop.signal,
     listener: (event) => void (event.type === "progress" && event.done === 2 && stop.abort()),
   });
-  expect(result).toContain("AbortError");
+  expect(result).toContain("distilled.jsonl: stopped after line 2");
   expect(file).toEqual(whole.slice(0, 2));
 });

@@ -37,9 +37,10 @@ export function distillCommand(): Command {
       process.once("SIGINT", onInterrupt);
       const { output: name } = flags;
       const sources = await sourcesOf(flags, listener);
-      await using output = await LineFile.open(name, { resume: true });
       const teacher = await openEnsemble(flags, decodingOf(flags), listener);
       try {
+        // Opened last, so that a mistake above leaves no empty file.
+        await using output = await LineFile.open(name, { resume: true });
         const { lines, kept } = await distill({
           teacher,
           sources,
