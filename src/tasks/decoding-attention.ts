@@ -1,6 +1,6 @@
 // Where a translation looked: the decoder's attention to the source, and alignments read off it.
 import { ConfigError } from "../base/index.ts";
-import { compile, type SessionOptions } from "../engine/index.ts";
+import { compile, type Executable, type SessionOptions } from "../engine/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import { dim, input, withoutDropout } from "../tensor/index.ts";
 import { idRows } from "./decoding-score.ts";
@@ -12,41 +12,41 @@ export interface AlignmentMap {
   readonly sourceTokens: readonly string[];
   readonly targetTokens: readonly string[];
   /** [layers][heads][target][source]; rows sum to 1. */
-  readonly weights: AttentionWeights;
+  readonly weights: readonly (readonly (readonly Float32Array[])[])[];
 }
 
-type AttentionWeights = readonly (readonly (readonly Float32Array[])[])[];
+/** Reads the attention of every layer and head over one pair at a time, teacher-forced. */
+export class CrossAttention {
+  readonly #layers: number;
+  readonly #executable: Promise<Executable>;
 
-export interface CrossAttentionOptions {
-  readonly sourceIds: readonly number[];
-  /** START first, END not. */
-  readonly targetIds: readonly number[];
-  readonly session?: SessionOptions;
-}
+  constructor(model: TranslationModel, session: SessionOptions = {}) {
+    const given = {
+      sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]),
+      targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
+    };
+    const layers = model.crossAttention?.(given.sourceIds, given.targetIds) ?? [];
+    if (layers.length === 0)
+      throw new ConfigError("model", "nothing in it looks at the source, so there is no attention to show");
+    this.#layers = layers.length;
+    const outputs = Object.fromEntries(layers.map((layer, i) => [`layer.${i}`, layer]));
+    const inputs = { ...parameterInputs(namedParameters(model)), ...given };
+    this.#executable = compile(withoutDropout({ name: "attention", inputs, outputs }), session);
+  }
 
-/** Attention of every layer and head over one pair, teacher-forced: [layers][heads][target][source]. */
-export async function crossAttention(
-  model: TranslationModel,
-  weights: Weights,
-  { sourceIds, targetIds, session = {} }: CrossAttentionOptions,
-): Promise<AttentionWeights> {
-  const given = {
-    sourceIds: input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]),
-    targetIds: input("targetIds", "int32", [dim("batch"), dim("targetTime")]),
-  };
-  const layers = model.crossAttention?.(given.sourceIds, given.targetIds) ?? [];
-  if (layers.length === 0)
-    throw new ConfigError("model", "nothing in it looks at the source, so there is no attention to show");
-  const outputs = Object.fromEntries(layers.map((layer, i) => [`layer.${i}`, layer]));
-  const inputs = { ...parameterInputs(namedParameters(model)), ...given };
-  const run = await compile(withoutDropout({ name: "attention", inputs, outputs }), session);
-  try {
-    const results = await run.run({
+  /** [layers][heads][target][source]; `targetIds` with START first and without END. */
+  async read(
+    weights: Weights,
+    sourceIds: readonly number[],
+    targetIds: readonly number[],
+  ): Promise<AlignmentMap["weights"]> {
+    const executable = await this.#executable;
+    const results = await executable.run({
       ...Object.fromEntries(weights),
       sourceIds: idRows([sourceIds], 0),
       targetIds: idRows([targetIds], 0),
     });
-    return layers.map((_, layer) => {
+    return Array.from({ length: this.#layers }, (_, layer) => {
       const { dims, data } = results[`layer.${layer}`]!;
       const [, heads, rows, columns] = dims as readonly [number, number, number, number];
       return Array.from({ length: heads }, (_, head) =>
@@ -55,8 +55,10 @@ export async function crossAttention(
         ),
       );
     });
-  } finally {
-    await run.dispose();
+  }
+
+  async dispose(): Promise<void> {
+    await (await this.#executable).dispose();
   }
 }
 

@@ -65,6 +65,7 @@ const keys = {
   blockNgram: count("No sequence of this many tokens comes twice in an output.").exactOptional(),
   phrases: texts("What every output must hold.").default([...standard.phrases]),
   avoid: texts("What no output may hold.").default([...standard.avoid]),
+  oneOf: texts("Every output is one of these; anything where there are none.").default([...standard.oneOf]),
   stop: texts("An output ends before the first of these.").default([...standard.stop]),
   mbr: z
     .enum(["none", "bleu", "chrf"])

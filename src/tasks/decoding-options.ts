@@ -1,6 +1,6 @@
 // How outputs are searched for or drawn: the choices, what they are if not said, and which do not go together. Their help
 // lines and the range of each are in decoding-config.ts; docs/decoding.md has the formulas.
-import type { EarlyStopping } from "../decode/index.ts";
+import type { EarlyStopping, ScoreProcessor } from "../decode/index.ts";
 
 /** Every choice, made. */
 export interface DecodingChoices {
@@ -40,6 +40,8 @@ export interface DecodingChoices {
   /** What every output must hold, and must not. */
   phrases: readonly string[];
   avoid: readonly string[];
+  /** Every output is one of these, whole; anything where there are none. */
+  oneOf: readonly string[];
   /** An output ends before the first of these. */
   stop: readonly string[];
   /** Choose the output that agrees best with the others, by this metric: minimum Bayes risk. */
@@ -59,6 +61,8 @@ export interface DecodingChoices {
 export interface DecodingOptions extends Partial<DecodingChoices> {
   /** Looked at between steps. */
   signal?: AbortSignal;
+  /** Applied before those that the choices ask for: a grammar, say. The `sentence` that they see is a place in a batch. */
+  processors?: readonly ScoreProcessor[];
 }
 
 export const decodingDefaults = {
@@ -79,6 +83,7 @@ export const decodingDefaults = {
   frequencyPenalty: 0,
   phrases: [],
   avoid: [],
+  oneOf: [],
   stop: [],
   mbr: "none",
   batchTokens: 4096,

@@ -4,6 +4,7 @@ import {
   beamSearch,
   constrainedBeamSearch,
   diverseBeamSearch,
+  following,
   forcedPrefix,
   frequencyPenalty,
   gnmtPenalty,
@@ -18,6 +19,7 @@ import {
   stopStrings,
   temperature,
   topK,
+  trie,
   typical,
   type Hypothesis,
   type LengthPenalty,
@@ -43,6 +45,8 @@ export interface DecodeBatchOptions {
   readonly choices: DecodingChoices;
   readonly target: Tokenizer;
   readonly signal?: AbortSignal | undefined;
+  /** Applied before those that the choices ask for. */
+  readonly processors?: readonly ScoreProcessor[] | undefined;
 }
 
 /** How many rows a stepper needs for each sentence: outputs that are drawn one by one have one each. */
@@ -58,7 +62,7 @@ export function lengthPenaltyOf({ lengthPenalty, lengthNormalization }: Decoding
 /** What a search is told, whichever it is. `sentences` are the stepper's rows. */
 export function searchOptionsOf(
   sentences: readonly SentenceToDecode[],
-  { choices, target, signal }: DecodeBatchOptions,
+  { choices, target, signal, processors = [] }: DecodeBatchOptions,
 ): SearchOptions & { readonly lengthPenalty: LengthPenalty } {
   const { minLength, maxLength, minLengthRatio = 0, maxLengthRatio = Infinity } = choices;
   const { stop } = choices;
@@ -74,6 +78,7 @@ export function searchOptionsOf(
     maxTokens,
     minTokens,
     processors: [
+      ...processors,
       ...processorsOf(choices, target),
       ...(sentences.some(({ prefix }) => prefix.length > 0)
         ? [forcedPrefix(sentences.map(({ prefix }) => prefix))]
@@ -125,6 +130,10 @@ function processorsOf(choices: DecodingChoices, target: Tokenizer): ScoreProcess
   if (choices.frequencyPenalty !== 0) list.push(frequencyPenalty(choices.frequencyPenalty));
   if (choices.blockNgram !== undefined) list.push(noRepeatNgram(choices.blockNgram));
   if (choices.avoid.length > 0) list.push(badWords(choices.avoid.map((text) => target.encode(text))));
+  if (choices.oneOf.length > 0) {
+    const outputs = choices.oneOf.map((text) => target.encode(text));
+    list.push(following(trie(outputs, target.special.end)));
+  }
   if (choices.temperature !== 1) list.push(temperature(choices.temperature));
   if (choices.topK !== undefined) list.push(topK(choices.topK));
   if (choices.topP !== undefined) list.push(nucleus(choices.topP));

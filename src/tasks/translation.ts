@@ -6,7 +6,7 @@ import type { SessionOptions } from "../engine/index.ts";
 import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
-import { alignmentOf, crossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
+import { alignmentOf, CrossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
 import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
 import {
   chosenByRisk,
@@ -70,6 +70,7 @@ export class Translation {
   #decoder: TransformerDecoder | undefined;
   #onePass: NonAutoregressiveDecoder | undefined;
   #scorer: TargetScorer | undefined;
+  #attention: CrossAttention | undefined;
   /** Those whose models take part in every step. */
   readonly #others: Translation[] = [];
 
@@ -86,7 +87,7 @@ export class Translation {
     this.model = model;
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
     this.target = "target" in tokenizer ? tokenizer.target : tokenizer;
-    const { signal: _, ...given } = decoding;
+    const { signal: _, processors: __, ...given } = decoding;
     const choices: DecodingChoices = { ...decodingDefaults, ...given };
     this.decoding = { ...choices, maxLength: Math.min(choices.maxLength, model.maxPositions) };
     this.session = session;
@@ -190,7 +191,7 @@ export class Translation {
     options: DecodingOptions,
     before: number,
   ): Promise<Translated[][]> {
-    const { signal, ...choices } = this.#choicesWith(options);
+    const { signal, processors, ...choices } = this.#choicesWith(options);
     const inputs = lines.map((line, i) => this.#sentence(line, before + i, choices));
     const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
     order.sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length || a - b);
@@ -202,7 +203,7 @@ export class Translation {
       const batch = order.slice(start, start + size);
       const found = await this.#search(
         batch.map((i) => inputs[i]!),
-        { choices, target: this.target, signal },
+        { choices, target: this.target, signal, processors },
       );
       for (const [row, line] of batch.entries()) {
         const all = found[row]!.map((hypothesis) => translatedOf(hypothesis, this.target, choices.stop));
@@ -223,13 +224,13 @@ export class Translation {
    */
   async *stream(line: TranslationLine, options: Omit<DecodingOptions, "beams" | "nbest"> = {}): AsyncGenerator<string> {
     const whole = this.#choicesWith({ beams: 1, nbest: 1, mbr: "none", ...options });
-    const { signal, ...choices } = whole;
+    const { signal, processors, ...choices } = whole;
     const sentence = this.#sentence(line, 0, choices);
     if (choices.search === "stochastic-beam" || sentence.phrases.length > 0 || choices.mbr !== "none")
       throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
     if (textOf(line) === "") return;
     const stepper = await this.#start([sentence.ids]);
-    const told = searchOptionsOf([sentence], { choices, target: this.target, signal });
+    const told = searchOptionsOf([sentence], { choices, target: this.target, signal, processors });
     const tokens =
       choices.search === "sample"
         ? streamSample(stepper, { ...told, seed: [sentence.seed] })
@@ -307,10 +308,11 @@ export class Translation {
     const { start, end } = this.target.special;
     const sourceIds = this.#encode(source, 0);
     const targetIds = [start, ...this.target.encode(target)];
+    this.#attention ??= new CrossAttention(this.model, this.session);
     return {
       sourceTokens: namesOf(this.source, sourceIds),
       targetTokens: namesOf(this.target, [...targetIds.slice(1), end]),
-      weights: await crossAttention(this.model, this.weights, { sourceIds, targetIds, session: this.session }),
+      weights: await this.#attention.read(this.weights, sourceIds, targetIds),
     };
   }
 
@@ -336,7 +338,7 @@ export class Translation {
   }
 
   /** The choices of one call over those of this translation, refused where they cannot be honoured together. */
-  #choicesWith(options: DecodingOptions): DecodingChoices & Pick<DecodingOptions, "signal"> {
+  #choicesWith(options: DecodingOptions): DecodingChoices & Pick<DecodingOptions, "signal" | "processors"> {
     refuseUnheeded(this.model, { ...options });
     const choices = { ...this.decoding, ...options };
     if (this.model instanceof NonAutoregressiveTransformer) {
@@ -393,9 +395,11 @@ export class Translation {
     await this.#decoder?.dispose();
     await this.#onePass?.dispose();
     await this.#scorer?.dispose();
+    await this.#attention?.dispose();
     this.#decoder = undefined;
     this.#onePass = undefined;
     this.#scorer = undefined;
+    this.#attention = undefined;
     for (const other of this.#others) await other.dispose();
   }
 

@@ -124,6 +124,23 @@ describe("heddle generate", () => {
     expect(await scores("--ensemble", other.checkpoint)).not.toEqual(alone);
   });
 
+  test("pairs places of source and output tokens by attention, of one head or the mean of all", async () => {
+    for (const heads of [["--align"], ["--align", "0.1"]]) {
+      const { out } = await generate(lines, "--json", ...heads);
+      for (const line of linesOf(out)) {
+        const { source, sourceTokens, translations } = JSON.parse(line);
+        expect(sourceTokens).toHaveLength(source === "" ? 0 : source.split(" ").length);
+        for (const [from, to] of translations[0].alignment) {
+          expect(from).toBeLessThan(sourceTokens.length);
+          expect(to).toBeLessThan(6);
+        }
+      }
+    }
+    expect((await generate(lines, "--json", "--align", "7")).error).toMatch(/layer: must be below 1 \(got 7\)/);
+    expect((await generate(lines, "--json", "--align", "x")).error).toMatch(/--align: must be like 3 or 3.1/);
+    expect((await generate(lines, "--align")).error).toMatch(/needs --json/);
+  });
+
   test("lets a second run choose among all beams, and says the sum of both scores", async () => {
     const listed = linesOf((await generate(lines, "--json", "--beams", "4", "--nbest", "4")).out).map(
       (line) => JSON.parse(line).translations,

@@ -46,6 +46,8 @@ describe("sampling", () => {
     expect(chiSquare(await frequencies([temperature(1.7)], draws), hot)).toBeLessThan(15.09);
     const three = logSoftmax(logits.map((x) => (x >= 0.5 ? x : -Infinity))).map(Math.exp);
     expect(chiSquare(await frequencies([topK(3)], draws), three)).toBeLessThan(9.21);
+    // The three likeliest of probabilities 0.54, 0.20, 0.12 … reach 0.8, two do not.
+    expect(chiSquare(await frequencies([nucleus(0.8)], draws), three)).toBeLessThan(9.21);
   });
 
   it("keeps the smallest set that reaches the nucleus's mass", () => {

@@ -1,7 +1,7 @@
 // What a translation does with its decoding options, on a small model that was never trained.
 import { afterAll, describe, expect, test } from "vitest";
 import { Transformer } from "../../src/models/index.ts";
-import { SearchAborted } from "../../src/decode/index.ts";
+import { following, SearchAborted } from "../../src/decode/index.ts";
 import { rerank, Translation, type DecodingOptions } from "../../src/tasks/index.ts";
 import { CharacterTokenizer } from "../../src/text/index.ts";
 import { expectClose } from "../close.ts";
@@ -100,6 +100,19 @@ describe("outputs", () => {
     }
     const [begun] = await translation.generate([given[2]!]);
     expect(begun![0]!.text).toMatch(/^abc/);
+  });
+
+  test("are each one of a list, where there is one, or what a grammar of the caller's allows", async () => {
+    for (const search of ["beam", "sample"] as const)
+      for (const text of await translation.translate(
+        lines.filter((line) => line !== ""),
+        { oneOf: ["cab", "abc a"], search },
+      ))
+        expect(["cab", "abc a"]).toContain(text);
+    const { end } = tokenizer.special;
+    const ids = tokenizer.encode("bb");
+    const twice = following({ start: 0, next: (read) => read + 1, allowed: (read) => [ids[read] ?? end] });
+    expect(await translation.translate("ab", { processors: [twice] })).toBe("bb");
   });
 
   test("lack what is to be avoided", async () => {

@@ -10,6 +10,10 @@ export function generateCommand(): Command {
     .option("--scores", "put each output's score and a tab in front of it")
     .option("--json", "one JSON object a line: source, and translations with score and logProbability")
     .option("--token-scores", "with --json: every token and its log-probability too")
+    .option(
+      "--align [layer.head]",
+      "with --json: source tokens, and pairs of places, by attention; all heads if not said",
+    )
     .option("--json-input", "lines are JSON objects: text, and phrases that must appear, and a prefix to begin with")
     .option("--score-targets <file>", "translate nothing: give the log-probability of each line of this file instead")
     .option("--rerank-model <folder>", "a second run that judges all beams: score + weight × its score")

@@ -4,6 +4,7 @@ import { fileLines, readLines } from "../../data/index.node.ts";
 import {
   openTranslation,
   rerank,
+  type AlignOptions,
   type DecodingChoices,
   type DecodingOptions,
   type Translated,
@@ -18,6 +19,7 @@ import { decodingOf, openEnsemble, type DecodingFlags } from "./decoding-options
 export interface TranslateFlags extends DecodingFlags {
   scores?: boolean;
   tokenScores?: boolean;
+  align?: string | true;
   json?: boolean;
   jsonInput?: boolean;
   output?: string;
@@ -35,6 +37,8 @@ export async function translateLines(flags: TranslateFlags): Promise<void> {
   const { json, tokenScores, jsonInput, output, resumeOutput, scoreTargets, rerankModel } = flags;
   const decoding = wideEnough(decodingOf(flags));
   if (tokenScores === true && json !== true) throw new ConfigError("--token-scores", "needs --json to stand in.");
+  const heads = flags.align === undefined ? undefined : headsOf(flags.align);
+  if (heads !== undefined && json !== true) throw new ConfigError("--align", "needs --json to stand in.");
   if (flags.rerankWeight !== undefined && rerankModel === undefined)
     throw new ConfigError("--rerank-weight", "needs --rerank-model.");
   if (resumeOutput === true && output === undefined)
@@ -70,9 +74,12 @@ export async function translateLines(flags: TranslateFlags): Promise<void> {
     for await (const translations of lists) {
       const source = sources.shift()!;
       if (json === true) {
-        await write(
-          JSON.stringify({ source, translations: translations.map((one) => shown(one, tokenScores === true)) }),
-        );
+        const outputs = translations.map((one) => shown(one, tokenScores === true));
+        const aligned =
+          heads === undefined
+            ? { translations: outputs }
+            : await alignedOf(translation, source, translations, outputs, heads);
+        await write(JSON.stringify({ source, ...aligned }));
         continue;
       }
       for (const { text, score } of translations)
@@ -98,6 +105,28 @@ function widest({ beams, nbest, lengthCandidates }: DecodingChoices): number {
 
 function shown({ tokens, tokenLogProbabilities, ...rest }: Translated, withTokens: boolean): object {
   return withTokens ? { ...rest, tokens, tokenLogProbabilities } : rest;
+}
+
+/** The outputs with the pairs of places that attention gives, and the source tokens that they point to. */
+async function alignedOf(
+  translation: Translation,
+  source: string,
+  translations: readonly Translated[],
+  outputs: readonly object[],
+  heads: AlignOptions,
+): Promise<object> {
+  const aligned: object[] = [];
+  for (const [i, { text }] of translations.entries())
+    aligned.push({ ...outputs[i], alignment: source === "" ? [] : await translation.align(source, text, heads) });
+  return { sourceTokens: translation.source.tokens(source), translations: aligned };
+}
+
+/** Which layer and head; "3.1" is head 1 of layer 3. */
+function headsOf(text: string | true): AlignOptions {
+  if (text === true) return {};
+  const [, layer, head] = /^(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
+  if (layer === undefined) throw new ConfigError("--align", `must be like 3 or 3.1: layer, head (got ${text}).`);
+  return { layer: Number(layer), ...(head !== undefined && { head: Number(head) }) };
 }
 
 /** A model may write a line break; it must not part one output into two. */
