@@ -112,7 +112,10 @@ export interface ValidatorOptions {
   listener?: Listener;
 }
 
-/** Loss, perplexity and BLEU of a model on a validation set, without dropout and without label smoothing. */
+/**
+ * Loss, perplexity and BLEU of a model on a validation set, without dropout and without label smoothing, and what figures its
+ * loss program has besides.
+ */
 export class Validator implements Validates {
   readonly #options: ValidatorOptions;
   readonly #batches: FixedBatches;
@@ -136,14 +139,16 @@ export class Validator implements Validates {
       this.#executable = compile(withoutDropout(program), session);
     }
     const executable = await this.#executable;
-    let total = 0;
+    const sums: Record<string, number> = {};
     let tokens = 0;
     for (const batch of this.#batches) {
-      const { negativeLogLikelihood } = await executable.run({ ...weights(), ...feedsOf(batch, 1) });
-      total += Number(negativeLogLikelihood!.data[0]);
+      const results = await executable.run({ ...weights(), ...feedsOf(batch, 1) });
+      for (const [name, { data }] of Object.entries(results)) sums[name] = (sums[name] ?? 0) + Number(data[0]);
       tokens += batch.targetTokens;
     }
-    const loss = total / tokens;
+    const { negativeLogLikelihood, ...others } = sums;
+    const loss = negativeLogLikelihood! / tokens;
+    const figures = Object.fromEntries(Object.entries(others).map(([name, sum]) => [name, sum / tokens]));
     listener({ type: "progress", task: "translating the validation set", done: 0, total: texts.sources.length });
     // Training goes on in the same memory, and the translator keeps what it is given.
     const now = Object.entries(weights()).map(
@@ -151,7 +156,7 @@ export class Validator implements Validates {
     );
     const hypotheses = await translate(new Map(now), texts.sources);
     const { score } = new Bleu({ tokenize, force: true }).corpus(hypotheses, [texts.references]);
-    return { loss, perplexity: Math.exp(loss), bleu: score };
+    return { loss, perplexity: Math.exp(loss), ...figures, bleu: score };
   }
 
   async dispose(): Promise<void> {

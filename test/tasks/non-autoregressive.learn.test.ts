@@ -1,5 +1,5 @@
 // Runs whose models write all places at once: trained in a folder on a cipher, opened there, and right nearly always.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -68,6 +68,11 @@ decoding: { maxLength: 32, ${decoding} }
   const right = after.filter((text, i) => text === held[i]![1]).length;
   expect(right).toBeGreaterThanOrEqual(90);
   if (config.model.length !== "predicted") return;
+  const metrics = (await readFile(join(directory, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
+  const validation = JSON.parse(metrics.findLast((line) => line.includes('"validation"'))!) as {
+    lengthWithinTwo: number;
+  };
+  expect(validation.lengthWithinTwo).toBeGreaterThan(0.99);
   // Asked for a fifth more, END counted, that is what comes.
   const longer = await opened.translate(sources, { lengthFactor: 1.2, lengthCandidates: 1 });
   const plain = await opened.translate(sources, { lengthCandidates: 1 });
