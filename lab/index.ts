@@ -1,4 +1,5 @@
 // The labs, in the order in which the notes come to their claims.
+import { adapters } from "./adapters.ts";
 import { attentionCost } from "./attention-cost.ts";
 import { crossAttentionWiring } from "./cross-attention-wiring.ts";
 import { deepNorm } from "./deep-norm.ts";
@@ -18,6 +19,7 @@ import { queryGroups } from "./query-groups.ts";
 import { residuals } from "./residuals.ts";
 import { scaling } from "./scaling.ts";
 import { trainShortTestLong } from "./train-short-test-long.ts";
+import { transformerVsLstm } from "./transformer-vs-lstm.ts";
 
 export { svgFile } from "./plots/drawing.ts";
 export type { Lab, LabContext, LabResult, LabTable, Verdict } from "./lab.ts";
@@ -39,6 +41,8 @@ export const labs: readonly Lab[] = [
   preVersusPostNorm,
   deepNorm,
   layerNormVersusBatchNorm,
+  transformerVsLstm,
+  adapters,
   multiModality,
   onePass,
 ];

@@ -77,7 +77,7 @@ const vowels = [..."aeiou"];
  * Sentences of invented words. Which word follows depends on the word before it, and each paragraph is about one of its names,
  * which comes back again and again: so there is something to learn from the last letters, from the last word, and from afar.
  */
-function writtenText(seed: number): string {
+export function writtenText(seed: number): string {
   const stream = new RandomStream(randomKey(seed, 13));
   const pick = <T>(items: readonly T[]): T => items[stream.integer(items.length)]!;
   const word = (syllables: number): string =>
