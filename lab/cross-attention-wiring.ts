@@ -31,7 +31,7 @@ export const crossAttentionWiring: Lab = {
         dFeedForward: isQuick ? 16 : 128,
         layers: 3,
         dropout: 0,
-        normPlacement: "pre",
+        norm: "pre",
         maxPositions: 128,
         memory,
       });

@@ -46,7 +46,7 @@ export async function learnReversal(
       dFeedForward: 64,
       layers,
       dropout: 0,
-      normPlacement: placement,
+      norm: placement,
       maxPositions: 16,
     });
     const taught = await teach({

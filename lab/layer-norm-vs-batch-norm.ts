@@ -112,8 +112,8 @@ async function learn(
     dFeedForward: isQuick ? 16 : 128,
     layers: 2,
     dropout: 0,
-    norm: { encoder: norm, decoder: "layer" },
-    normPlacement: "pre",
+    normKind: { encoder: norm, decoder: "layer" },
+    norm: "pre",
     maxPositions: 16,
   });
   const loss = teacherForcing(model);

@@ -33,7 +33,7 @@ export const queryGroups: Lab = {
         layers: 2,
         dFeedForward: 128,
         dropout: 0,
-        normPlacement: "pre",
+        norm: "pre",
         maxPositions: 128,
       });
     const results = [];

@@ -35,7 +35,7 @@ export const transformerVsLstm: Lab = {
       dFeedForward: 2 * dModel,
       layers: 2,
       dropout: 0,
-      normPlacement: "pre",
+      norm: "pre",
       maxPositions: 128,
     });
     const size = parameterCount(transformer);

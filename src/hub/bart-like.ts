@@ -34,7 +34,7 @@ export function bartLikeOptions(config: HubConfig): TransformerOptions {
     attentionDropout: numberOf(config, "attention_dropout"),
     activationDropout: numberOf(config, "activation_dropout"),
     feedForward: choiceOf(config, "activation_function", activationNames),
-    normPlacement: "post",
+    norm: "post",
     tying: "three-way",
     scaleEmbeddings: config.scale_embedding === true,
     maxPositions: numberOf(config, "max_position_embeddings"),

@@ -41,7 +41,7 @@ export function llamaLikeOptions(config: HubConfig, attention: MixerChoice): Lan
     attentionBias: config.attention_bias === true,
     attention,
     feedForward: choiceOf(config, "hidden_act", { silu: "swiglu", swish: "swiglu", gelu: "geglu" }),
-    norm: "rms",
+    normKind: "rms",
     normEpsilon: numberOf(config, "rms_norm_eps"),
     positions: { kind: "rotary", theta: numberOf(config, "rope_theta", 10_000), ...(scaling && { scaling }) },
     maxPositions,

@@ -42,9 +42,9 @@ export interface TransformerOptions {
   attention?: PerStack<MixerChoice>;
   /** What a block does to each position. */
   feedForward?: PerStack<FeedForwardChoice>;
-  norm?: PerStack<NormChoice>;
+  normKind?: PerStack<NormChoice>;
   /** "post" is the paper's order; "pre" trains without warm-up and adds a final norm. */
-  normPlacement?: NormPlacement;
+  norm?: NormPlacement;
   /** As the norm's own if not said. */
   normEpsilon?: number | undefined;
   /** How a stack learns where its tokens stand. */
@@ -118,8 +118,8 @@ export abstract class EncoderDecoder extends Module {
       attentionBias: true,
       attention: "full",
       feedForward: "relu",
-      norm: "layer",
-      normPlacement: "post",
+      normKind: "layer",
+      norm: "post",
       normEpsilon: undefined,
       positions: "sinusoidal",
       positionJoin: "add",
@@ -192,7 +192,7 @@ export abstract class EncoderDecoder extends Module {
       dFeedForward: inStack(options.dFeedForward, stack),
       attention: inStack(options.attention, stack),
       feedForward: inStack(options.feedForward, stack),
-      norm: inStack(options.norm, stack),
+      normKind: inStack(options.normKind, stack),
       positions: inStack(options.positions, stack),
       deep: deepNormScale({ encoderLayers: depth("encoder"), decoderLayers: depth("decoder") })[stack],
     });

@@ -50,7 +50,7 @@ export class LanguageModel extends Module implements Writer {
   constructor(options: LanguageModelOptions) {
     super();
     const { tying = true, scaleEmbeddings = false, outputBias = false } = options;
-    const resolved = resolveSingleStack(options, "decoder", { normPlacement: "pre" });
+    const resolved = resolveSingleStack(options, "decoder", { norm: "pre" });
     this.options = { ...resolved, tying, scaleEmbeddings, outputBias };
     const { vocabularySize, dModel } = options;
     const parts = singleStackParts(resolved, "decoder");

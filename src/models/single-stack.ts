@@ -27,8 +27,8 @@ export interface SingleStackOptions {
   attentionBias?: boolean;
   attention?: MixerChoice;
   feedForward?: FeedForwardChoice;
-  norm?: NormChoice;
-  normPlacement?: NormPlacement;
+  normKind?: NormChoice;
+  norm?: NormPlacement;
   /** As the norm's own if not said. */
   normEpsilon?: number | undefined;
   positions?: PositionChoice;
@@ -60,8 +60,8 @@ export function resolveSingleStack(
     attentionBias: true,
     attention: "full",
     feedForward: "gelu",
-    norm: "layer",
-    normPlacement: "post",
+    normKind: "layer",
+    norm: "post",
     normEpsilon: undefined,
     positions: "learned",
     positionJoin: "add",

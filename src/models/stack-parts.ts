@@ -42,8 +42,8 @@ export interface StackChoices {
   readonly attentionBias: boolean;
   readonly attention: MixerChoice;
   readonly feedForward: FeedForwardChoice;
-  readonly norm: NormChoice;
-  readonly normPlacement: NormPlacement;
+  readonly normKind: NormChoice;
+  readonly norm: NormPlacement;
   readonly normEpsilon: number | undefined;
   readonly positions: PositionChoice;
   readonly positionJoin: "add" | "concatenate";
@@ -70,18 +70,18 @@ export class StackParts {
   }
 
   norm(): Norm {
-    const { norm, dModel, normEpsilon: epsilon } = this.choices;
-    return normPart(norm, { dModel, epsilon });
+    const { normKind, dModel, normEpsilon: epsilon } = this.choices;
+    return normPart(normKind, { dModel, epsilon });
   }
 
   /** After the last layer; only pre-norm stacks need one. */
   finalNorm(): Norm | undefined {
-    return this.choices.normPlacement === "pre" ? this.norm() : undefined;
+    return this.choices.norm === "pre" ? this.norm() : undefined;
   }
 
   residual(): Residual {
-    const { normPlacement, dropout, deep } = this.choices;
-    return residualPart(normPlacement, { norm: this.norm(), dropout, alpha: deep.alpha });
+    const { norm, dropout, deep } = this.choices;
+    return residualPart(norm, { norm: this.norm(), dropout, alpha: deep.alpha });
   }
 
   mixer(): Mixer {
@@ -128,8 +128,8 @@ export class StackParts {
   }
 
   #gain(): number {
-    const { normPlacement, deep } = this.choices;
-    return normPlacement === "deep" ? deep.beta : 1;
+    const { norm, deep } = this.choices;
+    return norm === "deep" ? deep.beta : 1;
   }
 }
 

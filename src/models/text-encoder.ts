@@ -65,7 +65,7 @@ export class TextEncoder extends Module {
     super();
     const { segments = 2, learnsPadding = true, vocabularySize, dModel } = options;
     const resolved = resolveSingleStack(options, "encoder", {
-      embeddingNorm: options.normPlacement !== "pre",
+      embeddingNorm: options.norm !== "pre",
       maxPositions: 512,
     });
     this.options = { ...resolved, segments, learnsPadding };

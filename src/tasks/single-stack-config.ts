@@ -11,8 +11,8 @@ import {
   keyValueHeads,
   maxPositions,
   misfitOfSizes,
+  normKind,
   norm,
-  normPlacement,
   plainSizes,
   positionJoin,
   positions,
@@ -28,7 +28,7 @@ const singleStackKeys = {
   attentionBias,
   attention: attention.default("full"),
   feedForward: feedForward.default("gelu"),
-  norm: norm.default("layer"),
+  normKind: normKind.default("layer"),
   positions: positions.default("learned"),
   positionJoin,
   ...dropoutKeys,
@@ -38,7 +38,7 @@ const singleStackKeys = {
 const languageModelKeys = z.strictObject({
   preset: presetKey(gptPresets),
   ...singleStackKeys,
-  normPlacement: normPlacement.default("pre"),
+  norm: norm.default("pre"),
   maxPositions: maxPositions.default(1024),
   tying: z.boolean().default(true).describe("Whether the output layer is the embedding table."),
   scaleEmbeddings: z.boolean().default(false).describe("Multiply embeddings by √dModel."),
@@ -49,7 +49,7 @@ const languageModelKeys = z.strictObject({
 const textEncoderKeys = z.strictObject({
   preset: presetKey(bertPresets),
   ...singleStackKeys,
-  normPlacement: normPlacement.default("post"),
+  norm: norm.default("post"),
   maxPositions: maxPositions.default(512),
   embeddingNorm: z.boolean().optional().describe("A norm on the stack's input; as BERT has it, unless norms are pre."),
   segments: z
@@ -83,6 +83,6 @@ export const languageModelSection = languageModelKeys
 export const textEncoderSection = textEncoderKeys
   .transform(({ preset, embeddingNorm, ...options }) => ({
     ...withSizes(options, preset === undefined ? plainSizes : bertPresets[preset]),
-    embeddingNorm: embeddingNorm ?? options.normPlacement !== "pre",
+    embeddingNorm: embeddingNorm ?? options.norm !== "pre",
   }))
   .superRefine(refuse("encoder"));

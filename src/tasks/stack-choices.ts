@@ -143,9 +143,9 @@ export const feedForward = z
   ])
   .describe("What a block does to each position by itself.");
 
-export const norm = z.enum(["layer", "rms", "batch"]).describe("Which norm; batch in the encoder only.");
+export const normKind = z.enum(["layer", "rms", "batch"]).describe("Which norm; batch in the encoder only.");
 
-export const normPlacement = z
+export const norm = z
   .enum(["post", "pre", "deep"])
   .describe("After the residual sum (post, as in the paper), before the sublayer (pre), or DeepNorm's (deep).");
 

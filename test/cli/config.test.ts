@@ -46,9 +46,9 @@ test("the help page says of other tasks what they have differently", () => {
   const [, translation, language, masked] = configurationHelp().split(/\n(?=Configuration|Task)/);
   expect(translation).toMatch(/^Configuration keys:\n/);
   expect(language).toMatch(/^Task language-model .*:\n/);
-  expect(language).toMatch(/^ {2}model\.normPlacement .*\n.*, default "pre"$/m);
+  expect(language).toMatch(/^ {2}model\.norm .*\n.*, default "pre"$/m);
   expect(language).not.toContain("model.heads ");
-  expect(masked).toMatch(/^ {2}model\.normPlacement .*\n.*, default "post"$/m);
+  expect(masked).toMatch(/^ {2}model\.norm .*\n.*, default "post"$/m);
   expect(masked).not.toContain("training.contextTokens");
 });
 

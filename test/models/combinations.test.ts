@@ -17,7 +17,7 @@ import {
 const plain: ChosenInStack = {
   attention: "full",
   positions: "sinusoidal",
-  norm: "layer",
+  normKind: "layer",
   positionJoin: "add",
   sharesKeys: false,
   dropsWeights: false,
@@ -61,8 +61,8 @@ describe("what cannot be had is refused where the model is made, with key, reaso
       "model.positions: does not go with the rest: in the encoder, xPos shrinks scores with the distance back; towards later positions they would grow without bound (got attention full, positions xpos, norm layer). Take rotary in the encoder: {encoder: rotary, decoder: xpos}.",
     ],
     [
-      { ...sizes, norm: "batch" },
-      "model.norm: does not go with the rest: in the decoder, the means of a batch norm run over all positions",
+      { ...sizes, normKind: "batch" },
+      "model.normKind: does not go with the rest: in the decoder, the means of a batch norm run over all positions",
     ],
     [
       { ...sizes, attention: "mamba" },
@@ -87,8 +87,8 @@ describe("what cannot be had is refused where the model is made, with key, reaso
 
   test("one stack alone is held to its own rules", () => {
     expect(() => new LanguageModel({ ...sizes, positions: "xpos", attention: "full" })).not.toThrow();
-    expect(() => new LanguageModel({ ...sizes, norm: "batch" })).toThrow("in the decoder");
-    expect(() => new TextEncoder({ ...sizes, norm: "batch" })).not.toThrow();
+    expect(() => new LanguageModel({ ...sizes, normKind: "batch" })).toThrow("in the decoder");
+    expect(() => new TextEncoder({ ...sizes, normKind: "batch" })).not.toThrow();
     expect(() => new TextEncoder({ ...sizes, attention: "causal-blocks" })).toThrow("in the encoder");
   });
 

@@ -17,7 +17,7 @@ const cases: readonly (readonly [string, TransformerOptions])[] = [
     "pre-norm, learned positions, concatenated, two-way tied",
     {
       ...tiny,
-      normPlacement: "pre",
+      norm: "pre",
       positions: "learned",
       positionJoin: "concatenate",
       tying: "two-way",

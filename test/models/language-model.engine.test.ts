@@ -19,7 +19,7 @@ const arrangements: readonly (readonly [name: string, options: LanguageModelOpti
     {
       ...small,
       tying: false,
-      normPlacement: "post",
+      norm: "post",
       positions: "sinusoidal",
       scaleEmbeddings: true,
       outputBias: true,
@@ -28,14 +28,14 @@ const arrangements: readonly (readonly [name: string, options: LanguageModelOpti
   ],
   [
     "rotary positions, RMS norms, SwiGLU, groups of queries",
-    { ...small, positions: "rotary", norm: "rms", feedForward: "swiglu", keyValueHeads: 2, tying: false },
+    { ...small, positions: "rotary", normKind: "rms", feedForward: "swiglu", keyValueHeads: 2, tying: false },
   ],
   ["ALiBi and a sliding window", { ...small, positions: "alibi", attention: { kind: "sliding-window", window: 4 } }],
   [
     "relative positions and experts",
     { ...small, positions: "relative", feedForward: { kind: "experts", experts: 4, chosen: 2 } },
   ],
-  ["positions in front of tokens, no norm before", { ...small, positionJoin: "concatenate", normPlacement: "deep" }],
+  ["positions in front of tokens, no norm before", { ...small, positionJoin: "concatenate", norm: "deep" }],
   ["retention", { ...small, attention: "retention", positions: "none" }],
 ];
 
@@ -186,7 +186,10 @@ describe("the loss of the next token", () => {
 
   test.each([
     ["as it is by itself, GELU by tanh", { feedForward: "tanh" }],
-    ["rotary positions, RMS norms, untied", { positions: "rotary", norm: "rms", tying: false, feedForward: "relu" }],
+    [
+      "rotary positions, RMS norms, untied",
+      { positions: "rotary", normKind: "rms", tying: false, feedForward: "relu" },
+    ],
   ] as const)("every parameter's gradient is its slope: %s", async (_, options) => {
     const sizes = { vocabularySize: 8, dModel: 4, heads: 2, layers: 2, dFeedForward: 6, maxPositions: 8 };
     const tiny = new LanguageModel({ ...sizes, ...options });

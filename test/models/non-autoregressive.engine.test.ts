@@ -94,8 +94,8 @@ describe("the decoder", () => {
   test.each<Partial<NonAutoregressiveOptions>>([
     {},
     { attention: { kind: "sliding-window", window: 2 }, positions: "rotary" },
-    { attention: "linear", norm: "rms", normPlacement: "pre" },
-    { attention: "tiled", positions: "relative", normPlacement: "deep" },
+    { attention: "linear", normKind: "rms", norm: "pre" },
+    { attention: "tiled", positions: "relative", norm: "deep" },
     { attention: { kind: "longformer", window: 2 }, feedForward: "swiglu", memory: "mixture", keyValueHeads: 1 },
   ])("gives the same for a row whatever padding stands behind it, source and canvas: %j", async (options) => {
     const model = modelOf(options);

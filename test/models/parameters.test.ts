@@ -43,7 +43,7 @@ describe("tying", () => {
 test("pre-norm adds a final norm to each stack and nothing else", () => {
   const options = { vocabularySize: 11, dModel: 8, heads: 2, layers: 1 } as const;
   const post = [...namedParameters(new Transformer(options)).keys()];
-  const pre = [...namedParameters(new Transformer({ ...options, normPlacement: "pre" })).keys()];
+  const pre = [...namedParameters(new Transformer({ ...options, norm: "pre" })).keys()];
   expect(pre.filter((name) => !post.includes(name))).toEqual([
     "encoder.finalNorm.scale",
     "encoder.finalNorm.shift",

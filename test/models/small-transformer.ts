@@ -14,17 +14,14 @@ const small = { dModel: 16, heads: 4, layers: 2, dFeedForward: 24, maxPositions:
 /** Each choice of norm, positions, join and tying at least once, and the pairs that share code. */
 export const arrangements: readonly (readonly [name: string, options: TransformerOptions])[] = [
   ["post-norm, sinusoidal, three-way tied", { ...small, vocabularySize: 13 }],
-  [
-    "pre-norm, sinusoidal, two vocabularies",
-    { ...small, vocabularySize: { source: 17, target: 13 }, normPlacement: "pre" },
-  ],
+  ["pre-norm, sinusoidal, two vocabularies", { ...small, vocabularySize: { source: 17, target: 13 }, norm: "pre" }],
   [
     "post-norm, learned, untied",
     { ...small, vocabularySize: 13, positions: "learned", tying: "none", feedForward: "gelu" },
   ],
   [
     "pre-norm, learned, concatenated",
-    { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", normPlacement: "pre" },
+    { ...small, vocabularySize: 13, positions: "learned", positionJoin: "concatenate", norm: "pre" },
   ],
   [
     "post-norm, sinusoidal, concatenated, two-way tied",
@@ -35,7 +32,7 @@ export const arrangements: readonly (readonly [name: string, options: Transforme
     {
       ...small,
       vocabularySize: 13,
-      normPlacement: "pre",
+      norm: "pre",
       positions: { kind: "sinusoidal", layout: "halves" },
       heads: { encoder: 2, decoder: 4 },
       layers: { encoder: 1, decoder: 2 },
@@ -56,11 +53,11 @@ export const variants: readonly (readonly [name: string, options: TransformerOpt
   ],
   [
     "relative bias, a mixture of encoder layers",
-    { ...small, vocabularySize: 13, positions: "relative", memory: "mixture", normPlacement: "pre" },
+    { ...small, vocabularySize: 13, positions: "relative", memory: "mixture", norm: "pre" },
   ],
   [
     "no positions, listed encoder layers, RMS norm",
-    { ...small, vocabularySize: 13, positions: "none", memory: [0, 2], norm: "rms", normPlacement: "pre" },
+    { ...small, vocabularySize: 13, positions: "none", memory: [0, 2], normKind: "rms", norm: "pre" },
   ],
   [
     "a window that rolls",
@@ -96,7 +93,7 @@ export const variants: readonly (readonly [name: string, options: TransformerOpt
       vocabularySize: 13,
       attention: { encoder: "tiled", decoder: "mamba" },
       feedForward: { kind: "experts", experts: 3 },
-      normPlacement: "deep",
+      norm: "deep",
     },
   ],
 ];

@@ -25,7 +25,7 @@ const arrangements: readonly (readonly [name: string, options: TextEncoderOption
   ["as it is by itself", small],
   [
     "pre-norm, rotary, RMS norms, GeGLU",
-    { ...small, normPlacement: "pre", positions: "rotary", norm: "rms", feedForward: "geglu" },
+    { ...small, norm: "pre", positions: "rotary", normKind: "rms", feedForward: "geglu" },
   ],
   ["ALiBi, three segments", { ...small, positions: "alibi", segments: 3 }],
   [

@@ -46,8 +46,8 @@ test.each([
 
 test("a norm on the embeddings is BERT's unless norms come first", () => {
   const of = (...set: string[]): unknown => read(least("masked-language-model"), set).model;
-  expect(of()).toMatchObject({ normPlacement: "post", embeddingNorm: true });
-  expect(of("model.normPlacement=pre")).toMatchObject({ embeddingNorm: false });
+  expect(of()).toMatchObject({ norm: "post", embeddingNorm: true });
+  expect(of("model.norm=pre")).toMatchObject({ embeddingNorm: false });
 });
 
 describe("is refused", () => {
@@ -59,8 +59,8 @@ describe("is refused", () => {
     ["language-model", ["tokenizer.joint=false"], "unknown key tokenizer.joint."],
     [
       "language-model",
-      ["model.norm=batch"],
-      "model.norm does not go with the rest: in the decoder, the means of a batch",
+      ["model.normKind=batch"],
+      "model.normKind does not go with the rest: in the decoder, the means of a batch",
     ],
     [
       "masked-language-model",

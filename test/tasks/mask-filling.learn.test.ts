@@ -26,7 +26,7 @@ describe.each([0, 2])("an encoder with %d segments that learnt to tell hidden wo
     dFeedForward: 64,
     dropout: 0,
     positions: "relative",
-    normPlacement: "pre",
+    norm: "pre",
     segments,
   });
   const filling = new MaskFilling({

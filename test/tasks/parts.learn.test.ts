@@ -37,10 +37,10 @@ const line = "3 May 2021";
 
 describe("a configuration of parts", () => {
   const models = [
-    `${sizes}, positions: rotary, keyValueHeads: 1, norm: rms, normPlacement: pre, feedForward: swiglu`,
-    `${sizes}, positions: {kind: relative, buckets: 8}, attention: {kind: sliding-window, window: 4}, normPlacement: deep`,
+    `${sizes}, positions: rotary, keyValueHeads: 1, normKind: rms, norm: pre, feedForward: swiglu`,
+    `${sizes}, positions: {kind: relative, buckets: 8}, attention: {kind: sliding-window, window: 4}, norm: deep`,
     `${sizes}, attention: {encoder: linear, decoder: mamba}, memory: mixture, embeddingDropout: 0.1, layerDrop: 0.1`,
-    `${sizes}, feedForward: {kind: experts, experts: 2}, norm: {encoder: batch, decoder: layer}, positions: none`,
+    `${sizes}, feedForward: {kind: experts, experts: 2}, normKind: {encoder: batch, decoder: layer}, positions: none`,
     "architecture: lstm, dModel: 16, layers: 1, dropout: 0",
     "architecture: lstm-without-attention, dModel: 16, layers: 1, dropout: 0",
   ];

@@ -10,7 +10,7 @@ import type { PositionChoice } from "./positions.ts";
 export interface CombinedChoices {
   readonly attention: PerStack<MixerChoice>;
   readonly positions: PerStack<PositionChoice>;
-  readonly norm: PerStack<NormChoice>;
+  readonly normKind: PerStack<NormChoice>;
   readonly feedForward: PerStack<FeedForwardChoice>;
   readonly positionJoin: "add" | "concatenate";
   readonly keyValueHeads?: PerStack<number> | undefined;
@@ -20,7 +20,7 @@ export interface CombinedChoices {
 /** One pair of choices that cannot be had together; the table in the docs is made of these. */
 export interface Exclusion {
   /** The key that is named in the error. */
-  readonly key: "attention" | "positions" | "norm" | "positionJoin" | "keyValueHeads" | "attentionDropout";
+  readonly key: "attention" | "positions" | "normKind" | "positionJoin" | "keyValueHeads" | "attentionDropout";
   readonly stacks: readonly StackName[];
   /** Whether it holds for these choices of one stack. */
   readonly excludes: (chosen: ChosenInStack) => boolean;
@@ -32,7 +32,7 @@ export interface Exclusion {
 export interface ChosenInStack {
   readonly attention: string;
   readonly positions: string;
-  readonly norm: string;
+  readonly normKind: string;
   readonly positionJoin: string;
   readonly sharesKeys: boolean;
   readonly dropsWeights: boolean;
@@ -53,9 +53,9 @@ export const exclusions: readonly Exclusion[] = [
     remedy: "Take rotary in the encoder: {encoder: rotary, decoder: xpos}",
   },
   {
-    key: "norm",
+    key: "normKind",
     stacks: ["decoder"],
-    excludes: ({ norm }) => norm === "batch",
+    excludes: ({ normKind }) => normKind === "batch",
     reason: "the means of a batch norm run over all positions, so a position would see later ones",
     remedy: "Take layer or rms in the decoder: {encoder: batch, decoder: layer}",
   },
@@ -124,10 +124,10 @@ export function impossible(
     const found = exclusions.find(({ stacks, excludes }) => stacks.includes(rules) && excludes(chosen));
     if (found === undefined) continue;
     const { key, reason, remedy } = found;
-    const { attention, positions, norm } = chosen;
+    const { attention, positions, normKind } = chosen;
     return {
       key,
-      problem: `does not go with the rest: in the ${stack}, ${reason} (got attention ${attention}, positions ${positions}, norm ${norm}). ${remedy}`,
+      problem: `does not go with the rest: in the ${stack}, ${reason} (got attention ${attention}, positions ${positions}, norm ${normKind}). ${remedy}`,
     };
   }
   return undefined;
@@ -149,7 +149,7 @@ function chosenIn(choices: CombinedChoices, stack: StackName): ChosenInStack {
   return {
     attention: kindOf(inStack(choices.attention, stack)),
     positions: kindOf(inStack(choices.positions, stack)),
-    norm: kindOf(inStack(choices.norm, stack)),
+    normKind: kindOf(inStack(choices.normKind, stack)),
     positionJoin: choices.positionJoin,
     sharesKeys: keyValueHeads !== undefined,
     dropsWeights: choices.attentionDropout > 0,

@@ -30,7 +30,7 @@ export function normPart(
   { dModel, epsilon }: { dModel: number; epsilon?: number | undefined },
 ): Norm {
   if (typeof choice === "function") return choice({ dModel });
-  return makePart("norm", norms, choice, { dModel, ...(epsilon !== undefined && { epsilon }) });
+  return makePart("normKind", norms, choice, { dModel, ...(epsilon !== undefined && { epsilon }) });
 }
 
 export interface ResidualSizes {
@@ -49,5 +49,5 @@ const placements: Makers<{ kind: NormPlacement }, ResidualSizes, Residual> = {
 
 /** The residual connection around a sublayer. */
 export function residualPart(placement: NormPlacement, sizes: ResidualSizes): Residual {
-  return makePart("normPlacement", placements, placement, sizes);
+  return makePart("norm", placements, placement, sizes);
 }
