@@ -51,10 +51,10 @@ const training = (name: string, model: ModelSizes, batch: number): TrainingBench
   labelSmoothing: 0.1,
 });
 
-const decoding = (name: string, batch: number, beams: number): DecodingBenchmark => ({
+const decoding = (name: string, model: ModelSizes, batch: number, beams: number): DecodingBenchmark => ({
   kind: "decoding",
   name,
-  model: tiny,
+  model,
   batch,
   time: 32,
   outputTime: 32,
@@ -65,9 +65,12 @@ export const benchmarks: readonly Benchmark[] = [
   training("tiny-128x32", tiny, 128),
   training("base-32x32", base, 32),
   training("tiny-8x32", tiny, 8),
-  decoding("greedy-1", 1, 1),
-  decoding("greedy-32", 32, 1),
-  decoding("beam5-32", 32, 5),
+  decoding("greedy-1", tiny, 1, 1),
+  decoding("greedy-32", tiny, 32, 1),
+  decoding("beam5-32", tiny, 32, 5),
+  decoding("base-greedy-1", base, 1, 1),
+  decoding("base-greedy-32", base, 32, 1),
+  decoding("base-beam5-32", base, 32, 5),
 ];
 
 /** Target tokens that one step learns from, or that one call writes; the hypotheses of a beam count once. */

@@ -69,9 +69,11 @@ export async function trainingCase(
 export async function decodingCase(
   { model: sizes, batch, time, outputTime, beams }: DecodingBenchmark,
   threads: number,
+  precision: "float32" | "int8" = "float32",
 ): Promise<DecodingCase> {
   const model = modelOf(sizes, 0);
-  const decoder = new TransformerDecoder(model, initialize(namedParameters(model), 1), { threads });
+  const weights = initialize(namedParameters(model), 1);
+  const decoder = new TransformerDecoder(model, weights, { threads }, { precision });
   const sources = randomIds(batch, time, sizes.vocabulary);
   // Without an END every hypothesis runs to its full length.
   const options = { start: 2, maxTokens: outputTime };

@@ -12,6 +12,9 @@ export interface CaseResult {
   readonly milliseconds: Summary;
   readonly pytorchMilliseconds?: Summary;
   readonly floorMilliseconds: Summary;
+  /** Decoding in whole numbers of 8 bits, and how many times as fast it is. */
+  readonly int8Milliseconds?: Summary;
+  readonly int8Speedup?: number;
   /** Billions of multiplications and additions in the matrix products. */
   readonly gigaOperations: number;
   readonly threads: number;
@@ -39,6 +42,8 @@ export function jsonLine(result: CaseResult): string {
     milliseconds: rounded(result.milliseconds),
     ...(result.pytorchMilliseconds && { pytorchMilliseconds: rounded(result.pytorchMilliseconds) }),
     floorMilliseconds: rounded(result.floorMilliseconds),
+    ...(result.int8Milliseconds && { int8Milliseconds: rounded(result.int8Milliseconds) }),
+    ...(result.int8Speedup !== undefined && { int8Speedup: digits(result.int8Speedup, 3) }),
     gigaOperations: digits(result.gigaOperations, 2),
   });
 }
@@ -51,6 +56,7 @@ const columns = [
   "PyTorch ms (fastest … slowest)",
   "× floor",
   "floor ms",
+  "int8 ×",
   "clean turns",
 ] as const;
 
@@ -70,6 +76,7 @@ function cells(result: CaseResult): string[] {
     result.pytorchMilliseconds ? span(result.pytorchMilliseconds) : "–",
     result.ratioToFloor.toFixed(2),
     result.floorMilliseconds.milliseconds.toFixed(1),
+    result.int8Speedup?.toFixed(2) ?? "–",
     `${Math.min(...sides.map(({ clean }) => clean))} of ${result.milliseconds.turns}`,
   ];
 }

@@ -3,7 +3,7 @@
 // npm run bench -- attention [--json] [--rounds N] [--threads N] [--longest N]: time and memory of attention against length.
 import { parseArgs } from "node:util";
 import { attentionText, barsOf, measureAttention } from "./attention.ts";
-import { benchmarks, tokensPerCall, type Benchmark } from "./cases.ts";
+import { benchmarks, tokensPerCall, type Benchmark, type DecodingBenchmark } from "./cases.ts";
 import { Floor } from "./floor.ts";
 import { decodingCase, trainingCase } from "./heddle.ts";
 import { findPyTorch, Opponent } from "./opponent.ts";
@@ -91,8 +91,18 @@ async function ourSide(benchmark: Benchmark, threads: number): Promise<OurSide> 
     const decoding = await decodingCase(benchmark, threads);
     [made, call] = [decoding, () => decoding.decode()];
   }
-  const side: Side = {
-    name: "heddle",
+  return { side: timed("heddle", call, made), products: made.products?.() ?? productsFromSizes(benchmark) };
+}
+
+/** The same decoding in whole numbers of 8 bits. */
+async function roundedSide(benchmark: DecodingBenchmark, threads: number): Promise<Side> {
+  const decoding = await decodingCase(benchmark, threads, "int8");
+  return timed("int8", () => decoding.decode(), decoding);
+}
+
+function timed(name: string, call: () => Promise<void>, made: { dispose(): Promise<void> }): Side {
+  return {
+    name,
     async work(count) {
       const times: number[] = [];
       for (let i = 0; i < count; i++) {
@@ -104,7 +114,6 @@ async function ourSide(benchmark: Benchmark, threads: number): Promise<OurSide> 
     },
     dispose: () => made.dispose(),
   };
-  return { side, products: made.products?.() ?? productsFromSizes(benchmark) };
 }
 
 async function measure(
@@ -122,6 +131,7 @@ async function measure(
     const heddle = start(ours.side);
     const pytorch = python === undefined ? undefined : start(await Opponent.start(python, benchmark, threads));
     const floor = start(await Floor.of(ours.products, threads));
+    const rounded = benchmark.kind === "decoding" ? start(await roundedSide(benchmark, threads)) : undefined;
     const turns = await interleave(started, {
       rounds,
       onTurn: ({ name }, round, { milliseconds, foreignCores }) =>
@@ -133,6 +143,7 @@ async function measure(
     const milliseconds = summarize(turns.get(heddle)!);
     const floorMilliseconds = summarize(turns.get(floor)!);
     const pytorchMilliseconds = pytorch && summarize(turns.get(pytorch)!);
+    const int8Milliseconds = rounded && summarize(turns.get(rounded)!);
     return {
       case: benchmark.name,
       tokensPerSecond: (tokensPerCall(benchmark) / milliseconds.milliseconds) * 1000,
@@ -141,6 +152,10 @@ async function measure(
       milliseconds,
       ...(pytorchMilliseconds && { pytorchMilliseconds }),
       floorMilliseconds,
+      ...(int8Milliseconds && {
+        int8Milliseconds,
+        int8Speedup: milliseconds.milliseconds / int8Milliseconds.milliseconds,
+      }),
       gigaOperations: operationsOf(ours.products) / 1e9,
       threads,
       ...(pytorch && { pytorch: pytorch.version }),

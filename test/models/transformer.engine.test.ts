@@ -129,6 +129,28 @@ describe.each(arrangements)("a Transformer, %s", (_, options) => {
     expect(await run(5)).toEqual(await run(0));
   });
 
+  test("every source position is heard at every other: no entry of the encoder's Jacobian is zero", async () => {
+    const embedded = input("embedded", "float32", [1, 5, 16]);
+    const at = input("at", "float32", [1, 5, 16]);
+    const scope = new AttentionScope({ queryTime: 5 });
+    const [slope] = gradients(sum(mul(model.encoder.forward(embedded, scope).output, at)), [embedded]) as [Tensor];
+    const values = hostTensor(
+      "float32",
+      [1, 5, 16],
+      Float32Array.from({ length: 80 }, (_, i) => Math.sin(i)),
+    );
+    for (let place = 0; place < 5; place++) {
+      // The slope of one output's sum, position by position.
+      const probe = { ...values, data: values.data.map((value, i) => (Math.floor(i / 16) === place ? value : 0)) };
+      const feeds = { ...feedsOf(weights), embedded: values, at: probe };
+      const { heard } = await evaluate(model, { heard: slope }, feeds, { embedded, at });
+      for (let other = 0; other < 5; other++) {
+        const part = (heard!.data as Float32Array).subarray(16 * other, 16 * (other + 1));
+        expect(Math.max(...part.map(Math.abs)), `output ${place}, input ${other}`).toBeGreaterThan(1e-7);
+      }
+    }
+  });
+
   test("a source of padding alone gives numbers, which do not depend on how much padding there is", async () => {
     await using logits = await logitsOf(model, weights);
     const rows = [[], ...sourceRows.slice(1)];
