@@ -2,7 +2,7 @@
 import { ConfigError, ShapeError } from "../base/index.ts";
 import { AttentionScope, deepNormScale, Embedding, Module, notPadding, Parameter, Pass, zeros } from "../nn/index.ts";
 import { affine, cast, mul, range, reshape, type Dim, type Tensor } from "../tensor/index.ts";
-import { inStack, type PerStack, type StackName } from "./choices/choice.ts";
+import { inStack, refuseUnknown, type PerStack, type StackName } from "./choices/choice.ts";
 import { refuseImpossible } from "./choices/combinations.ts";
 import type { FeedForwardChoice } from "./choices/feed-forwards.ts";
 import type { MixerChoice } from "./choices/mixers.ts";
@@ -86,6 +86,8 @@ export interface DecoderTraits {
   readonly isCausal: boolean;
   /** Whose ids go into the decoder. */
   readonly reads: "source" | "target";
+  /** Options that this kind of model has besides those of all. */
+  readonly ownOptions?: readonly string[];
 }
 
 /** Both stacks with their embeddings and output layer. */
@@ -100,11 +102,11 @@ export abstract class EncoderDecoder extends Module {
   readonly output: Embedding;
   readonly outputBias: Parameter | undefined;
 
-  constructor(options: TransformerOptions, { isCausal, reads }: DecoderTraits) {
+  constructor(options: TransformerOptions, { isCausal, reads, ownOptions = [] }: DecoderTraits) {
     super();
     const { dModel = 512, dFeedForward = 4 * dModel, heads = 8, dropout = 0.1 } = options;
     const vocabularies = typeof options.vocabularySize === "number" ? undefined : options.vocabularySize;
-    this.options = {
+    const defaults: Omit<ResolvedTransformerOptions, "vocabularySize"> = {
       dModel,
       heads,
       keyValueHeads: undefined,
@@ -131,8 +133,9 @@ export abstract class EncoderDecoder extends Module {
       outputBias: "none",
       learnsPadding: true,
       pad: 0,
-      ...options,
     };
+    refuseUnknown(options, ["vocabularySize", ...Object.keys(defaults), ...ownOptions]);
+    this.options = { ...defaults, ...options };
     refuseImpossible(this.options, { readBothWays: isCausal ? ["encoder"] : ["encoder", "decoder"] });
     const { tying, outputBias, memory } = this.options;
     if (tying === "three-way" && vocabularies !== undefined) {

@@ -50,7 +50,11 @@ export class LanguageModel extends Module implements Writer {
   constructor(options: LanguageModelOptions) {
     super();
     const { tying = true, scaleEmbeddings = false, outputBias = false } = options;
-    const resolved = resolveSingleStack(options, "decoder", { norm: "pre" });
+    const resolved = resolveSingleStack(options, "decoder", { norm: "pre" }, [
+      "tying",
+      "scaleEmbeddings",
+      "outputBias",
+    ]);
     this.options = { ...resolved, tying, scaleEmbeddings, outputBias };
     const { vocabularySize, dModel } = options;
     const parts = singleStackParts(resolved, "decoder");

@@ -93,7 +93,11 @@ export class NonAutoregressiveTransformer extends EncoderDecoder {
     if (length !== "predicted" && lengthReach !== undefined)
       refuse("lengthReach", `has no effect with length ${length}. Remove it.`);
     const chosen = { ...given, length, decoderInput, upsampling: upsampling ?? 2, lengthReach: lengthReach ?? 50 };
-    super(chosen, { isCausal: false, reads: decoderInput === "source" ? "source" : "target" });
+    super(chosen, {
+      isCausal: false,
+      reads: decoderInput === "source" ? "source" : "target",
+      ownOptions: ["length", "decoderInput", "upsampling", "lengthReach", "start", "end"],
+    });
     this.lengths =
       length === "predicted"
         ? new LengthPredictor({ dModel: this.options.dModel, reach: chosen.lengthReach })

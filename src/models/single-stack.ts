@@ -1,5 +1,6 @@
 // What models of one stack have in common: options, their defaults, and the parts that these make.
 import { deepNormScale } from "../nn/index.ts";
+import { refuseUnknown } from "./choices/choice.ts";
 import { refuseImpossible } from "./choices/combinations.ts";
 import type { FeedForwardChoice } from "./choices/feed-forwards.ts";
 import type { MixerChoice } from "./choices/mixers.ts";
@@ -42,14 +43,21 @@ export interface SingleStackOptions {
 
 export type ResolvedSingleStackOptions = Required<SingleStackOptions>;
 
-/** Fills in what was left open, `defaults` of the family first, and refuses what cannot be combined. */
+/** What has no default. */
+const sizes = ["vocabularySize", "dModel", "heads", "layers"] as const;
+
+/**
+ * Fills in what was left open, `defaults` of the family first, and refuses what cannot be combined, and what is neither an option
+ * of all nor one of the family's own.
+ */
 export function resolveSingleStack(
   options: SingleStackOptions,
   stack: "encoder" | "decoder",
   defaults: Partial<SingleStackOptions>,
+  ownOptions: readonly string[] = [],
 ): ResolvedSingleStackOptions {
   const { dropout = defaults.dropout ?? 0.1 } = options;
-  const resolved: ResolvedSingleStackOptions = {
+  const ofAll: Omit<ResolvedSingleStackOptions, (typeof sizes)[number]> = {
     keyValueHeads: undefined,
     dFeedForward: 4 * options.dModel,
     dropout,
@@ -68,9 +76,9 @@ export function resolveSingleStack(
     maxPositions: 1024,
     embeddingNorm: false,
     pad: 0,
-    ...defaults,
-    ...options,
   };
+  refuseUnknown(options, [...sizes, ...Object.keys(ofAll), ...ownOptions]);
+  const resolved: ResolvedSingleStackOptions = { ...ofAll, ...defaults, ...options };
   refuseImpossible(resolved, { stacks: [stack] });
   return resolved;
 }

@@ -64,10 +64,8 @@ export class TextEncoder extends Module {
   constructor(options: TextEncoderOptions) {
     super();
     const { segments = 2, learnsPadding = true, vocabularySize, dModel } = options;
-    const resolved = resolveSingleStack(options, "encoder", {
-      embeddingNorm: options.norm !== "pre",
-      maxPositions: 512,
-    });
+    const defaults = { embeddingNorm: options.norm !== "pre", maxPositions: 512 };
+    const resolved = resolveSingleStack(options, "encoder", defaults, ["segments", "learnsPadding"]);
     this.options = { ...resolved, segments, learnsPadding };
     const parts = singleStackParts(resolved, "encoder");
     const table = (size: number, untaught: { untaught?: number } = {}): Embedding =>

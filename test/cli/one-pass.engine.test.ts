@@ -29,6 +29,7 @@ beforeAll(async () => {
     decoderInput: "masked",
   } as const;
   const { vocabularySize, special } = tokenizer;
+  const { pad, start, end } = special;
   const config = {
     model: { architecture: "non-autoregressive", ...options },
     tokenizer: { type: "word", joint: true },
@@ -36,7 +37,7 @@ beforeAll(async () => {
   };
   await writeFile(join(folder, "config.yaml"), JSON.stringify(config));
   await saveTokenizer(join(folder, "tokenizer.json"), tokenizer);
-  const made = new NonAutoregressiveTransformer({ ...options, vocabularySize, ...special });
+  const made = new NonAutoregressiveTransformer({ ...options, vocabularySize, pad, start, end });
   const checkpoint = join(folder, "model.safetensors");
   await writeSafetensors(checkpoint, initialize(namedParameters(made), 1));
   model = ["--model", folder, "--checkpoint", checkpoint];

@@ -92,6 +92,18 @@ describe("what cannot be had is refused where the model is made, with key, reaso
     expect(() => new TextEncoder({ ...sizes, attention: "causal-blocks" })).toThrow("in the encoder");
   });
 
+  test("an unknown option is refused, with the nearest that there is", () => {
+    const given = (extra: object) => ({ ...sizes, ...extra }) as TransformerOptions;
+    expect(() => new Transformer(given({ positons: "rotary" }))).toThrow(
+      "model.positons: there is no such option. Did you mean positions?",
+    );
+    expect(() => new Transformer(given({ activation: "gelu" }))).toThrow("model.activation: there is no such option");
+    const single = { vocabularySize: 11, dModel: 16, heads: 2, layers: 1 };
+    const [memory, tieing]: object[] = [{ memory: "last" }, { tieing: true }];
+    expect(() => new LanguageModel({ ...single, ...memory })).toThrow("model.memory: there is no such option");
+    expect(() => new TextEncoder({ ...single, ...tieing })).toThrow("model.tieing: there is no such option");
+  });
+
   test("an unknown kind names those that are known", () => {
     // What TypeScript would refuse, from a program in JavaScript.
     const options = { ...sizes, positions: "rotory" } as unknown as TransformerOptions;

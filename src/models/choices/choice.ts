@@ -1,5 +1,5 @@
 // A choice of a part: by its name, by its name and options, or by a function that makes it.
-import { ConfigError } from "../../base/index.ts";
+import { ConfigError, nearest } from "../../base/index.ts";
 
 /** One value for both stacks, or one each. */
 export type PerStack<T> = T | { readonly encoder: T; readonly decoder: T };
@@ -51,4 +51,17 @@ export interface StackSizes {
 export function kindOf(choice: string | { readonly kind: string } | ((...sizes: never[]) => unknown)): string {
   if (typeof choice === "function") return "own";
   return typeof choice === "string" ? choice : choice.kind;
+}
+
+/** Refuses an option that no model of this class has, as a program in JavaScript may give one. */
+export function refuseUnknown(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  const near = nearest(unknown, known);
+  throw new ConfigError(
+    `model.${unknown}`,
+    near === undefined
+      ? `there is no such option; there are ${known.join(", ")}.`
+      : `there is no such option. Did you mean ${near}?`,
+  );
 }
