@@ -8,7 +8,8 @@ import { NBest } from "./n-best.ts";
 import { Phrases, type PhraseProgress } from "./phrases.ts";
 import { withMinimum } from "./processors/length.ts";
 import { checkSignal, endsOf, lengthsOf, promptsOf, refuseScores, type Hypothesis } from "./search.ts";
-import type { Step, Stepper } from "./stepper.ts";
+import { RaggedBeam, type OpenRow } from "./ragged-beam.ts";
+import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
 export interface ConstrainedBeamSearchOptions extends BeamSearchOptions {
@@ -16,10 +17,7 @@ export interface ConstrainedBeamSearchOptions extends BeamSearchOptions {
   readonly phrases: readonly (readonly (readonly number[])[])[];
 }
 
-interface Open {
-  readonly node: number;
-  /** Row of the last step that it continues. */
-  readonly row: number;
+interface Open extends OpenRow {
   readonly sum: number;
   readonly progress: PhraseProgress;
 }
@@ -84,21 +82,14 @@ export async function constrainedBeamSearch(
   const kept = Math.min(Math.max(2, 1 + ends.length) * beams, vocabularySize);
   const best = new CandidateList();
 
-  let alive = prompts.map((_, sentence) => sentence);
   const openOf: Open[][] = wanted.map((own, sentence) => [{ node: -1, row: sentence, sum: 0, progress: own.start }]);
-  let step: Step = {
-    sentences: Int32Array.from(alive),
-    beams: 1,
-    tokens: Int32Array.from(prompts, (prompt) => prompt.at(-1)!),
-    parents: Int32Array.from(alive),
-  };
-  for (let generated = 0; alive.length > 0; generated++) {
+  const beam = new RaggedBeam(trellis, prompts, beams);
+  for (let generated = 0; beam.step.sentences.length > 0; generated++) {
+    const { step } = beam;
     checkSignal(signal, generated);
     const scores = await source.scores(step);
     coverage?.look(step, generated);
-    const staying: number[] = [];
-    const [tokens, parents]: [number[], number[]] = [[], []];
-    for (const [place, sentence] of alive.entries()) {
+    for (const [place, sentence] of step.sentences.entries()) {
       const own = wanted[sentence]!;
       const list = lists[sentence]!;
       const pool: Extension[] = [];
@@ -141,21 +132,9 @@ export async function constrainedBeamSearch(
             list.add(node, sum, generated + 1, "cut", coverage?.of(row) ?? 0);
         continue;
       }
-      staying.push(sentence);
-      // Every sentence has as many rows; those that are left over are copies that nobody looks at.
-      for (let i = 0; i < beams; i++) {
-        const { node, row } = open[i] ?? open[0]!;
-        tokens.push(trellis.tokenAt(node));
-        parents.push(row);
-      }
+      beam.goOn(sentence, open);
     }
-    alive = staying;
-    step = {
-      sentences: Int32Array.from(alive),
-      beams,
-      tokens: Int32Array.from(tokens),
-      parents: Int32Array.from(parents),
-    };
+    beam.advance();
   }
   return lists.map((list) => NBest.best([list], nbest, trellis));
 }

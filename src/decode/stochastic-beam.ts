@@ -15,7 +15,8 @@ import {
   type Hypothesis,
   type SearchOptions,
 } from "./search.ts";
-import type { Step, Stepper } from "./stepper.ts";
+import { RaggedBeam } from "./ragged-beam.ts";
+import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
 export interface StochasticBeamSearchOptions extends SearchOptions {
@@ -64,26 +65,19 @@ export async function stochasticBeamSearch(
   const list = new CandidateList();
   const noisy = new Float32Array(vocabularySize);
 
-  let alive = prompts.map((_, sentence) => sentence);
-  const beamOf: Drawn[][] = alive.map((sentence) => [
+  const beamOf: Drawn[][] = prompts.map((_, sentence) => [
     { node: -1, row: sentence, sum: 0, perturbed: 0, ending: "open" },
   ]);
-  let step: Step = {
-    sentences: Int32Array.from(alive),
-    beams: 1,
-    tokens: Int32Array.from(prompts, (prompt) => prompt.at(-1)!),
-    parents: Int32Array.from(alive),
-  };
-  for (let generated = 0; alive.length > 0; generated++) {
+  const rows = new RaggedBeam(trellis, prompts, beams);
+  for (let generated = 0; rows.step.sentences.length > 0; generated++) {
+    const { step } = rows;
     checkSignal(signal, generated);
     const scores = await source.scores(step);
-    const staying: number[] = [];
-    const [tokens, parents]: [number[], number[]] = [[], []];
-    for (const [place, sentence] of alive.entries()) {
+    for (const [place, sentence] of step.sentences.entries()) {
       const stream = typeof seed === "number" ? [seed, sentence] : [seed[sentence]!];
       const pool = beamOf[sentence]!.filter(({ ending }) => ending !== "open");
-      const open = beamOf[sentence]!.filter(({ ending }) => ending === "open");
-      for (const [rank, parent] of open.entries()) {
+      const parents = beamOf[sentence]!.filter(({ ending }) => ending === "open");
+      for (const [rank, parent] of parents.entries()) {
         const row = place * step.beams + rank;
         const scoresOfRow = scores.subarray(row * vocabularySize, (row + 1) * vocabularySize);
         source.process(scoresOfRow, trellis.prefix(sentence, parent.node, generated), row, step, generated);
@@ -107,23 +101,10 @@ export async function stochasticBeamSearch(
       }
       const beam = pool.sort((a, b) => b.perturbed - a.perturbed).slice(0, beams);
       beamOf[sentence] = beam;
-      const rows = beam.filter(({ ending }) => ending === "open");
-      if (rows.length === 0) continue;
-      staying.push(sentence);
-      // Every sentence has as many rows; those that are left over are copies that nobody looks at.
-      for (let i = 0; i < beams; i++) {
-        const { node, row } = rows[i] ?? rows[0]!;
-        tokens.push(trellis.tokenAt(node));
-        parents.push(row);
-      }
+      const open = beam.filter(({ ending }) => ending === "open");
+      if (open.length > 0) rows.goOn(sentence, open);
     }
-    alive = staying;
-    step = {
-      sentences: Int32Array.from(alive),
-      beams,
-      tokens: Int32Array.from(tokens),
-      parents: Int32Array.from(parents),
-    };
+    rows.advance();
   }
   return beamOf.map((beam) =>
     beam.map(({ node, sum, perturbed, ending }) =>
