@@ -1,6 +1,6 @@
 // A folder with an adapter and nothing of its base: adapter_config.json and adapter_model.safetensors, as PEFT names them.
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { FormatError, type HostTensor } from "../base/index.ts";
 import { openSafetensors, syncFolder, toFloat32, writeAside, writeSafetensors } from "../formats/index.node.ts";
@@ -14,7 +14,7 @@ import {
   type Adapter,
 } from "./adapter-format.ts";
 import type { Weights } from "./conversion.ts";
-import type { HubConfig } from "./family.ts";
+import { readObject } from "./json-object.node.ts";
 
 const configFile = "adapter_config.json";
 const weightsFile = "adapter_model.safetensors";
@@ -62,7 +62,10 @@ export async function saveAdapter(
  * const values = new Map([...base, ...fitAdapter(model, adapter)]);
  */
 export async function readAdapter(folder: string): Promise<Adapter> {
-  const options = adapterOptionsOf(await readConfigFile(join(folder, configFile)), join(folder, configFile));
+  const options = adapterOptionsOf(
+    await readObject(join(folder, configFile), "The folder of an adapter"),
+    join(folder, configFile),
+  );
   const path = join(folder, weightsFile);
   await using file = await openSafetensors(path);
   const tensors: Weights = new Map();
@@ -79,21 +82,6 @@ export async function readAdapter(folder: string): Promise<Adapter> {
  */
 export async function loadAdapter(folder: string, model: Module): Promise<Weights> {
   return fitAdapter(model, await readAdapter(folder), folder);
-}
-
-async function readConfigFile(path: string): Promise<HubConfig> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new FormatError(path, `is not JSON: ${error.message}`);
-    if ((error as { code?: unknown }).code === "ENOENT")
-      throw new FormatError(path, "does not exist. The folder of an adapter was wanted.");
-    throw error;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FormatError(path, "a JSON object was wanted");
-  return value as HubConfig;
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -1,18 +1,20 @@
 // Folders in Hugging Face's layout, in and out: config.json, generation_config.json, and weights in one file or in shards.
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, type HostTensor } from "../base/index.ts";
-import { openSafetensors, writeAside, writeSafetensors, type SafetensorsFile } from "../formats/index.node.ts";
+import { openSafetensors, writeSafetensors, type SafetensorsFile } from "../formats/index.node.ts";
 import type { Module } from "../nn/index.ts";
 import { checkDuplicate, Conversion, toHub, type HubModel, type ModelClass, type Weights } from "./conversion.ts";
 import type { HubConfig } from "./family.ts";
 import { generationKeys } from "./generation-keys.ts";
+import { readObject, writeObject } from "./json-object.node.ts";
 
 /** A folder's contents; `generationConfig` is what `generate` of decode/ takes. */
 export interface HuggingFaceModel<Model extends Module = Module> extends HubModel<Model> {
   readonly generationConfig: HubConfig;
 }
 
+const hubFolder = "A folder in Hugging Face's layout";
 const configFile = "config.json";
 const generationFile = "generation_config.json";
 const weightsFile = "model.safetensors";
@@ -33,11 +35,11 @@ export async function loadHuggingFace<Model extends Module = Module>(
   folder: string,
   { as }: { as?: ModelClass<Model> } = {},
 ): Promise<HuggingFaceModel<Model>> {
-  const config = await readObject(join(folder, configFile));
+  const config = await readObject(join(folder, configFile), hubFolder);
   const conversion = new Conversion(config, as);
   const names = await readdir(folder);
   const generationConfig = names.includes(generationFile)
-    ? await readObject(join(folder, generationFile))
+    ? await readObject(join(folder, generationFile), hubFolder)
     : Object.fromEntries(Object.entries(config).filter(([key]) => generationKeys.has(key)));
   await using files = await openWeights(folder, names);
   const tensors = conversion.named(files.tensors);
@@ -82,7 +84,7 @@ async function openWeights(folder: string, names: readonly string[]): Promise<We
 
 async function openShards(folder: string): Promise<WeightFiles> {
   const place = join(folder, indexFile);
-  const { weight_map: map } = await readObject(place);
+  const { weight_map: map } = await readObject(place, hubFolder);
   if (typeof map !== "object" || map === null)
     throw new FormatError(place, `weight_map, from tensors to files, was wanted, got ${JSON.stringify(map)}`);
   const fileOf = new Map<string, string>(Object.entries(map));
@@ -172,23 +174,4 @@ function shardsOf<T extends HostTensor>(tensors: ReadonlyMap<string, T>, maxShar
     shards.at(-1)!.set(name, tensor);
   }
   return shards;
-}
-
-async function readObject(path: string): Promise<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new FormatError(path, `is not JSON: ${error.message}`);
-    if ((error as { code?: unknown }).code === "ENOENT")
-      throw new FormatError(path, "does not exist. A folder in Hugging Face's layout was wanted.");
-    throw error;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FormatError(path, "a JSON object was wanted");
-  return value as Record<string, unknown>;
-}
-
-async function writeObject(path: string, value: HubConfig): Promise<void> {
-  await writeAside(path, [new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)]);
 }
