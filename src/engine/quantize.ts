@@ -37,18 +37,19 @@ export async function quantized(
   );
   if (products.length === 0) return program;
   const weights = await evaluate([...new Set(products.map(({ inputs }) => inputs[1]!))], program, frozen, options);
-  const known = new Map<string, { weight: Tensor; scale: Tensor }>();
+  const known = new Map<Tensor, Map<string, { weight: Tensor; scale: Tensor }>>();
   const chosen = new Set(products);
   return rewrite(program, (node, inputs) => {
     if (!chosen.has(node)) return undefined;
     const { transposeB, alpha } = node.attributes as { transposeB: boolean; alpha: number };
     const matrix = node.inputs[1]!;
-    const key = `${[...weights.keys()].indexOf(matrix)} ${transposeB} ${alpha}`;
-    let rounded = known.get(key);
+    const forms = known.get(matrix) ?? new Map<string, { weight: Tensor; scale: Tensor }>();
+    known.set(matrix, forms);
+    let rounded = forms.get(`${transposeB} ${alpha}`);
     if (rounded === undefined) {
       const { weight, scale } = roundColumns(weights.get(matrix)!, { transposed: transposeB, factor: alpha });
       rounded = { weight: constant(weight), scale: constant(scale) };
-      known.set(key, rounded);
+      forms.set(`${transposeB} ${alpha}`, rounded);
     }
     return [quantizedProduct(inputs[0]!, rounded.weight, rounded.scale, inputs[2])];
   });

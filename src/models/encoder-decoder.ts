@@ -12,7 +12,7 @@ import { Decoder, DecoderLayer } from "./decoder.ts";
 import { Encoder, EncoderLayer, type EncoderTrace } from "./encoder.ts";
 import { MemoryRouting, type MemoryChoice } from "./memory-routing.ts";
 import type { OutputLayer } from "./sequence-to-sequence.ts";
-import { StackParts, type StackInput } from "./stack-parts.ts";
+import { plainStack, StackParts, type StackInput } from "./stack-parts.ts";
 
 export interface TransformerOptions {
   /** Number of tokens; one for both languages, or one each (then nothing is shared between them). */
@@ -107,32 +107,20 @@ export abstract class EncoderDecoder extends Module {
     const { dModel = 512, dFeedForward = 4 * dModel, heads = 8, dropout = 0.1 } = options;
     const vocabularies = typeof options.vocabularySize === "number" ? undefined : options.vocabularySize;
     const defaults: Omit<ResolvedTransformerOptions, "vocabularySize"> = {
+      ...plainStack,
       dModel,
       heads,
-      keyValueHeads: undefined,
       layers: 6,
       dFeedForward,
       dropout,
       embeddingDropout: dropout,
-      attentionDropout: 0,
-      activationDropout: 0,
-      layerDrop: 0,
-      attentionBias: true,
-      attention: "full",
       feedForward: "relu",
-      normKind: "layer",
-      norm: "post",
-      normEpsilon: undefined,
       positions: "sinusoidal",
-      positionJoin: "add",
-      maxPositions: 1024,
       memory: "last",
       tying: vocabularies === undefined ? "three-way" : "two-way",
       scaleEmbeddings: true,
-      embeddingNorm: false,
       outputBias: "none",
       learnsPadding: true,
-      pad: 0,
     };
     refuseUnknown(options, ["vocabularySize", ...Object.keys(defaults), ...ownOptions]);
     this.options = { ...defaults, ...options };

@@ -6,7 +6,7 @@ import type { FeedForwardChoice } from "./choices/feed-forwards.ts";
 import type { MixerChoice } from "./choices/mixers.ts";
 import type { NormChoice, NormPlacement } from "./choices/norms.ts";
 import type { PositionChoice } from "./choices/positions.ts";
-import { StackParts } from "./stack-parts.ts";
+import { plainStack, StackParts } from "./stack-parts.ts";
 
 /** Options of one stack; the names and meanings are those of `TransformerOptions`. */
 export interface SingleStackOptions {
@@ -58,24 +58,12 @@ export function resolveSingleStack(
 ): ResolvedSingleStackOptions {
   const { dropout = defaults.dropout ?? 0.1 } = options;
   const ofAll: Omit<ResolvedSingleStackOptions, (typeof sizes)[number]> = {
-    keyValueHeads: undefined,
+    ...plainStack,
     dFeedForward: 4 * options.dModel,
     dropout,
     embeddingDropout: dropout,
-    attentionDropout: 0,
-    activationDropout: 0,
-    layerDrop: 0,
-    attentionBias: true,
-    attention: "full",
     feedForward: "gelu",
-    normKind: "layer",
-    norm: "post",
-    normEpsilon: undefined,
     positions: "learned",
-    positionJoin: "add",
-    maxPositions: 1024,
-    embeddingNorm: false,
-    pad: 0,
   };
   refuseUnknown(options, [...sizes, ...Object.keys(ofAll), ...ownOptions]);
   const resolved: ResolvedSingleStackOptions = { ...ofAll, ...defaults, ...options };

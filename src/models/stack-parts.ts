@@ -54,6 +54,23 @@ export interface StackChoices {
   readonly deep: DeepNormScale;
 }
 
+/** What a stack is where nothing else is said, whatever the family. */
+export const plainStack = {
+  keyValueHeads: undefined,
+  attentionDropout: 0,
+  activationDropout: 0,
+  layerDrop: 0,
+  attentionBias: true,
+  attention: "full",
+  normKind: "layer",
+  norm: "post",
+  normEpsilon: undefined,
+  positionJoin: "add",
+  maxPositions: 1024,
+  embeddingNorm: false,
+  pad: 0,
+} as const;
+
 /** Makes parts, a new one at every call, except for positions, which all layers share. */
 export class StackParts {
   readonly choices: StackChoices;

@@ -227,7 +227,8 @@ export class TransformerStepper implements Stepper {
     const batch = this.#inMemory.length;
     const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
     const hypotheses = Int32Array.from(tokens, (_, row) => places[Math.floor(row / beams)]! * beams + (row % beams));
-    const previousRows = this.#descend(hypotheses, parents, batch, beams);
+    const { beams: beamsBefore, batch: batchBefore } = this.#cache;
+    const from = this.#descend(hypotheses, parents, batch, beams);
     // The program's rows lie beam by beam.
     const rowOf = hypotheses.map((hypothesis) => (hypothesis % beams) * batch + Math.floor(hypothesis / beams));
     const given = new Int32Array(batch * beams);
@@ -239,7 +240,17 @@ export class TransformerStepper implements Stepper {
       ...this.#memory,
       ...this.#cache.feeds(),
       ...this.#states,
-      ...(wants.parents && { parents: { dtype: "int32", dims: [batch * beams], data: previousRows } }),
+      ...(wants.parents && {
+        parents: {
+          dtype: "int32",
+          dims: [batch * beams],
+          // Row by row of this step: the row of the last one that it continues.
+          data: Int32Array.from({ length: batch * beams }, (_, row) => {
+            const parent = from[(row % batch) * beams + Math.floor(row / batch)]!;
+            return (parent % beamsBefore) * batchBefore + Math.floor(parent / beamsBefore);
+          }),
+        },
+      }),
       ...(wants.entryPositions && { entryPositions: this.#cache.entryPositions() }),
       tokens: { dtype: "int32", dims: [batch * beams], data: given },
       ...(wants.position && { position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) } }),
@@ -251,25 +262,19 @@ export class TransformerStepper implements Stepper {
     return { scores: scores!.data as Float32Array, ids, rowOf };
   }
 
-  /**
-   * Tells the cache whom each hypothesis continues, and gives for each row of the program the row of the last step that it
-   * continues. Hypotheses of sentences that have left stay as they are.
-   */
+  /** Tells the cache which hypothesis each one continues, and gives them; those of sentences that have left stay as they are. */
   #descend(hypotheses: Int32Array, parents: Int32Array, batch: number, beams: number): Int32Array {
-    const { beams: beamsBefore, batch: batchBefore } = this.#cache;
+    const before = this.#cache.beams;
     const from = Int32Array.from(
       { length: batch * beams },
-      (_, i) => Math.floor(i / beams) * beamsBefore + ((i % beams) % beamsBefore),
+      (_, i) => Math.floor(i / beams) * before + ((i % beams) % before),
     );
     // On the first step there is nothing to continue.
     if (this.#cache.steps > 0)
       for (let row = 0; row < hypotheses.length; row++) from[hypotheses[row]!] = this.#hypotheses[parents[row]!]!;
     this.#cache.descend(from, batch, beams);
     this.#hypotheses = hypotheses;
-    return Int32Array.from({ length: batch * beams }, (_, row) => {
-      const parent = from[(row % batch) * beams + Math.floor(row / batch)]!;
-      return (parent % beamsBefore) * batchBefore + Math.floor(parent / beamsBefore);
-    });
+    return from;
   }
 
   /** Drops the sentences that have left from what the source program gave. */
