@@ -1,6 +1,6 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
-import { ensemble, normalised, streamGreedy, streamSample, type Hypothesis, type Stepper } from "../decode/index.ts";
+import { ensemble, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
@@ -22,11 +22,10 @@ import {
   decodeBatch,
   lengthPenaltyOf,
   rowsASentence,
-  searchOptionsOf,
   type DecodeBatchOptions,
   type SentenceToDecode,
 } from "./decoding-search.ts";
-import { TextStream } from "./decoding-stream.ts";
+import { writtenPieces } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
 import { refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
@@ -159,9 +158,16 @@ export class Translation {
     return typeof texts === "string" ? best[0]! : best;
   }
 
-  /** The `nbest` translations of every line, best first, in the order of the lines. An empty line stays one. */
-  generate(lines: readonly TranslationLine[], options: DecodingOptions = {}): Promise<Translated[][]> {
-    return this.#generate(lines, options, 0);
+  /**
+   * The `nbest` translations of every line, best first, in the order of the lines. An empty line stays one. `numbers` are those of
+   * the lines in the text that they are from, counted from 0, which their draws depend on; their places here if not said.
+   */
+  generate(
+    lines: readonly TranslationLine[],
+    options: DecodingOptions = {},
+    { numbers }: { numbers?: readonly number[] } = {},
+  ): Promise<Translated[][]> {
+    return this.#generate(lines, options, (i) => numbers?.[i] ?? i);
   }
 
   /**
@@ -175,24 +181,25 @@ export class Translation {
   ): AsyncGenerator<Translated[]> {
     let window: Line[] = [];
     let before = firstLine;
+    const numberOf = (i: number): number => before + i;
     for await (const line of lines) {
       window.push(line);
       if (window.length < windowLines) continue;
-      yield* await this.#generate(window, options, before);
+      yield* await this.#generate(window, options, numberOf);
       before += window.length;
       window = [];
     }
-    if (window.length > 0) yield* await this.#generate(window, options, before);
+    if (window.length > 0) yield* await this.#generate(window, options, numberOf);
   }
 
-  /** `before` lines came earlier: a line's draw depends on its number, not on the window that it is in. */
+  /** A line's draw depends on its number, not on the window that it is in. */
   async #generate(
     lines: readonly TranslationLine[],
     options: DecodingOptions,
-    before: number,
+    numberOf: (i: number) => number,
   ): Promise<Translated[][]> {
     const { signal, processors, ...choices } = this.#choicesWith(options);
-    const inputs = lines.map((line, i) => this.#sentence(line, before + i, choices));
+    const inputs = lines.map((line, i) => this.#sentence(line, numberOf(i), choices));
     const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
     order.sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length || a - b);
     const results: Translated[][] = lines.map(() => [nothingTranslated]);
@@ -230,18 +237,7 @@ export class Translation {
       throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
     if (textOf(line) === "") return;
     const stepper = await this.#start([sentence.ids]);
-    const told = searchOptionsOf([sentence], { choices, target: this.target, signal, processors });
-    const tokens =
-      choices.search === "sample"
-        ? streamSample(stepper, { ...told, seed: [sentence.seed] })
-        : streamGreedy(stepper, told);
-    const text = new TextStream(this.target, choices.stop);
-    for await (const { token } of tokens) {
-      const piece = text.push(token);
-      if (piece !== "") yield piece;
-    }
-    const rest = text.end();
-    if (rest !== "") yield rest;
+    yield* writtenPieces(stepper, sentence, { choices, target: this.target, signal, processors });
   }
 
   /**
