@@ -78,7 +78,7 @@ export {
   type OutputLength,
   type ResolvedNonAutoregressiveOptions,
 } from "./non-autoregressive.ts";
-export { drawnMasks, nonAutoregressiveLoss } from "./non-autoregressive-loss.ts";
+export { drawnMasks, nonAutoregressiveLoss, type NonAutoregressiveLossOptions } from "./non-autoregressive-loss.ts";
 export { fillingProgram, NonAutoregressiveDecoder, readingProgram, ReadSources } from "./non-autoregressive-writer.ts";
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
 export { cacheBytesPerToken, StepTrace, type CacheShape, type StreamReach } from "./step-trace.ts";

@@ -1,8 +1,9 @@
 // What a decoder that writes all places at once is taught, for each way in which an output gets its length.
 import { ConfigError } from "../base/index.ts";
-import { linearCtc, notPadding, PassReports } from "../nn/index.ts";
+import { linearCtc, notPadding, PassReports, type KeyValue } from "../nn/index.ts";
 import {
   add,
+  affine,
   and,
   cast,
   constant,
@@ -25,6 +26,7 @@ import {
   sizeOf,
   slice,
   sum,
+  topK,
   where,
   type Dim,
   type Tensor,
@@ -34,17 +36,29 @@ import { tokensOf, whole, type NonAutoregressiveTransformer, type OutputLength }
 import type { TeacherForcingOptions } from "./teacher-forcing.ts";
 import { tokenLoss, withReports, type LossProgram } from "./token-loss.ts";
 
+export interface NonAutoregressiveLossOptions extends TeacherForcingOptions {
+  /**
+   * λ of glancing: the model writes the canvas once to see how well it does, and is then shown, of d tokens that it missed,
+   * λ · d of the target's, and asked for the others. 0 shows none. (Qian et al. 2021, "Glancing Transformer for
+   * Non-Autoregressive Neural Machine Translation", section 3.2, equation 5; they go from 0.5 to 0.3.)
+   */
+  glancing?: number;
+}
+
 /** One batch as the losses see it. */
 interface Lesson {
   readonly model: NonAutoregressiveTransformer;
   readonly sourceIds: Tensor;
   readonly encoded: EncodedSource;
+  /** Of each decoder layer. */
+  readonly memory: readonly KeyValue[];
   /** y₁ … yₙ, END, padding: int32 [batch, targetTime]. */
   readonly labels: Tensor;
   /** Those that are no padding: bool [batch, targetTime]. */
   readonly counts: Tensor;
   readonly tokenWeight: Tensor;
   readonly labelSmoothing: number;
+  readonly glancing: number;
   readonly reports: PassReports;
 }
 
@@ -63,32 +77,51 @@ const losses: Readonly<Record<OutputLength, (lesson: Lesson) => Taught>> = {
  */
 export function nonAutoregressiveLoss(
   model: NonAutoregressiveTransformer,
-  { labelSmoothing = 0 }: TeacherForcingOptions = {},
+  { labelSmoothing = 0, glancing = 0 }: NonAutoregressiveLossOptions = {},
 ): LossProgram {
+  const { length, decoderInput } = model.options;
+  if (!(glancing >= 0 && glancing <= 1))
+    throw new ConfigError("training.glancing", `expected a number from 0 to 1, got ${glancing}.`);
+  if (glancing > 0 && (length === "ctc" || decoderInput === "masked"))
+    throw new ConfigError(
+      "training.glancing",
+      length === "ctc"
+        ? "has no effect with model.length ctc, whose places stand for no token beforehand. Set it to 0."
+        : "has no effect with model.decoderInput masked, which is shown tokens already. Set it to 0.",
+    );
   const sourceIds = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
   const targetIds = input("targetIds", "int32", [dim("batch"), dim("targetLength")]);
   const tokenWeight = input("tokenWeight", "float32", []);
   const labels = slice(targetIds, { axis: 1, start: 1 });
   const reports = new PassReports();
+  const encoded = model.encode(sourceIds, reports);
   const lesson = {
     model,
     sourceIds,
-    encoded: model.encode(sourceIds, reports),
+    encoded,
+    memory: model.decoder.memoryKeysAndValues(encoded.memories),
     labels,
     counts: notPadding(labels, model.pad),
     tokenWeight,
     labelSmoothing,
+    glancing,
     reports,
   };
-  return { inputs: { sourceIds, targetIds, tokenWeight }, ...losses[model.options.length](lesson) };
+  return { inputs: { sourceIds, targetIds, tokenWeight }, ...losses[length](lesson) };
+}
+
+/** What the decoder makes of every place of a canvas [batch, time]: [batch, time, dModel]. */
+function filled({ model, sourceIds, memory }: Lesson, canvas: Tensor, reports?: PassReports): Tensor {
+  const [batch, time] = canvas.shape as readonly [Dim, Dim];
+  return model.fillFrom(memory, sourceIds, reshape(canvas, [batch, 1, time]), reports).output;
 }
 
 /**
  * Cross-entropy of every token, END included, on a canvas of the true length, and the loss of the length predictor. Where the
- * decoder input is masked, only of those tokens that the canvas does not show, which then stand for all.
+ * canvas shows some of the tokens, only of the others, which then stand for all.
  */
 function atTrueLength(lesson: Lesson): Taught {
-  const { model, sourceIds, encoded, labels, counts, tokenWeight, labelSmoothing, reports } = lesson;
+  const { model, encoded, labels, counts, tokenWeight, labelSmoothing, reports } = lesson;
   const { start, pad: padding, decoderInput } = model.options;
   const lengths = model.lengths!;
   const sourceTokens = tokensOf(encoded.keys);
@@ -97,12 +130,12 @@ function atTrueLength(lesson: Lesson): Taught {
     { source: sourceTokens, target: tokensOf(counts) },
     reports,
   );
-  const asked = decoderInput === "masked" ? drawnMasks(counts) : counts;
   const empty = where(counts, whole(start), whole(padding));
+  const asked = decoderInput === "masked" ? drawnMasks(counts) : unseen(lesson, empty, labels, counts);
   const canvas = where(asked, empty, labels);
   const perAsked = div(sum(cast(counts, "float32")), maximum(sum(cast(asked, "float32")), 1));
   return tokenLoss({
-    hidden: model.fill(sourceIds, canvas, encoded, reports).output,
+    hidden: filled(lesson, canvas, reports),
     labels: where(asked, labels, whole(padding)),
     ignored: padding,
     output: model.outputLayer(),
@@ -117,15 +150,33 @@ function atTrueLength(lesson: Lesson): Taught {
  * (Ghazvininejad et al. 2019, "Mask-Predict", section 3.2.) Outside of training all are.
  */
 export function drawnMasks(counts: Tensor): Tensor {
+  const tokens = cast(reshape(tokensOf(counts), [counts.shape[0]!, 1]), "float32");
+  const hidden = add(floor(mul(drawn([counts.shape[0]!, 1]), tokens)), 1); // [batch, 1]
+  return phase(and(less(drawnOrder(counts), hidden), counts), counts);
+}
+
+/**
+ * Which places are still asked for once the model has glanced at the target, bool [batch, time]: it fills the empty canvas, and of
+ * the places where it writes another token than the one `wanted`, a share is shown, though not the same places: any of
+ * `places`, drawn evenly. Outside of training all are asked for.
+ */
+function unseen(lesson: Lesson, empty: Tensor, wanted: Tensor, places: Tensor): Tensor {
+  if (lesson.glancing === 0) return places;
+  const { table, bias } = lesson.model.outputLayer();
+  const { ids } = topK(affine(filled(lesson, empty), table, bias, { transposeB: true }), 1); // [batch, time, 1]
+  const missed = and(not(equal(cast(reshape(ids, wanted.shape), "int32"), wanted)), places);
+  const shown = floor(mul(cast(reshape(tokensOf(missed), [places.shape[0]!, 1]), "float32"), lesson.glancing));
+  return phase(and(not(less(drawnOrder(places), shown)), places), places);
+}
+
+/** A random order of each row's true places, anew in every training step: their ranks from 0, float32 [batch, time]. */
+function drawnOrder(counts: Tensor): Tensor {
   const [batch, time] = counts.shape as readonly [Dim, Dim];
-  const tokens = cast(reshape(tokensOf(counts), [batch, 1]), "float32");
-  const hidden = add(floor(mul(drawn([batch, 1]), tokens)), 1); // [batch, 1]
   // A place's rank among its row's draws; of padding none is counted.
   const draws = drawn([batch, time]);
   const isBelow = less(reshape(draws, [batch, 1, time]), reshape(draws, [batch, time, 1]));
   const below = and(isBelow, reshape(counts, [batch, 1, time])); // [batch, place, other]
-  const rank = sum(cast(below, "float32"), { axes: [2] }); // [batch, time]
-  return phase(and(less(rank, hidden), counts), counts);
+  return sum(cast(below, "float32"), { axes: [2] });
 }
 
 /** Numbers drawn evenly from [0, 1), of 24 bits, which float32 holds: anew in every training step. */
@@ -140,40 +191,44 @@ function drawn(shape: readonly [Dim, Dim]): Tensor {
  * output has ended by there, and where its chance passes one half is the median of the length; were places behind END not asked
  * for, several would each be a little sure, and none might say it. The reported likelihood is of the tokens and the first END.
  */
-function inBlock({ model, sourceIds, encoded, labels, counts, tokenWeight, labelSmoothing, reports }: Lesson): Taught {
+function inBlock(lesson: Lesson): Taught {
+  const { model, sourceIds, labels, counts, tokenWeight, labelSmoothing, reports } = lesson;
   const { end } = model.options;
-  const canvas = model.emptyBlock(sourceIds);
-  const [batch, time] = canvas.shape as readonly [Dim, Dim];
+  const empty = model.emptyBlock(sourceIds);
+  const [batch, time] = empty.shape as readonly [Dim, Dim];
   const inTarget = less(reshape(range(time), [1, time]), reshape(tokensOf(counts), [batch, 1]));
-  const isPlace = notPadding(canvas, model.pad);
+  const isPlace = notPadding(empty, model.pad);
   // Long enough for either, then cut to the block: targets longer than it lose their ends.
   const wide = slice(pad(labels, { axis: 1, after: time }), { axis: 1, end: time });
   const wanted = where(inTarget, wide, whole(end));
+  const asked = unseen(lesson, empty, wanted, isPlace);
   const places = sizeOf([batch, time]);
   const { table, bias } = model.outputLayer();
-  const hidden = model.fill(sourceIds, canvas, encoded, reports).output;
+  const hidden = filled(lesson, where(and(isPlace, not(asked)), wanted, empty), reports);
   const { loss, negativeLogLikelihood } = linearCrossEntropy(
     reshape(hidden, [places, hidden.shape[2]!]),
     table,
     reshape(wanted, [places]),
     { smoothing: labelSmoothing, bias },
   );
-  const weighted = (kept: Tensor): Tensor => where(reshape(kept, [places]), tokenWeight, scalar(0));
+  const perAsked = div(sum(cast(isPlace, "float32")), maximum(sum(cast(asked, "float32")), 1));
+  const weight = mul(tokenWeight, perAsked);
+  const weighted = (kept: Tensor): Tensor => where(reshape(kept, [places]), weight, scalar(0));
   return withReports(reports, {
-    loss: sum(mul(loss, weighted(isPlace))),
-    figures: { negativeLogLikelihood: sum(mul(negativeLogLikelihood, weighted(and(isPlace, inTarget)))) },
+    loss: sum(mul(loss, weighted(asked))),
+    figures: { negativeLogLikelihood: sum(mul(negativeLogLikelihood, weighted(and(asked, inTarget)))) },
     share: shareOf(counts, tokenWeight),
   });
 }
 
 /** −ln of the sum over all ways in which the block can be read as the target; END is not written. Libovický and Helcl 2018. */
 function overAlignments(lesson: Lesson): Taught {
-  const { model, sourceIds, encoded, labels, counts, tokenWeight, labelSmoothing, reports } = lesson;
+  const { model, sourceIds, labels, counts, tokenWeight, labelSmoothing, reports } = lesson;
   if (labelSmoothing > 0)
     throw new ConfigError("training.labelSmoothing", "has no effect with model.length ctc. Set it to 0.");
   const { start, end } = model.options;
   const canvas = model.emptyBlock(sourceIds);
-  const { loss, reachable } = linearCtc(model.fill(sourceIds, canvas, encoded, reports).output, {
+  const { loss, reachable } = linearCtc(filled(lesson, canvas, reports), {
     ...model.outputLayer(),
     labels,
     counts: and(counts, not(equal(labels, whole(end)))),

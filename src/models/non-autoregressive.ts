@@ -6,6 +6,7 @@ import {
   addDims,
   cast,
   constant,
+  equal,
   expand,
   floorDiv,
   less,
@@ -151,7 +152,10 @@ export class NonAutoregressiveTransformer extends EncoderDecoder {
     const self = new AttentionScope({ queryTime: time, keys: isPlace, positions: this.decoder.positions });
     const asked = mulDims(candidates, time);
     const cross = new AttentionScope({ queryTime: asked, keyTime: timeOf(sourceIds), keys: sourceKeys });
-    const ids = this.options.decoderInput === "source" ? this.#copied(sourceIds, sourceKeys, canvas, isPlace) : flat;
+    const ids =
+      this.options.decoderInput === "source"
+        ? where(equal(flat, whole(this.options.start)), this.#copied(sourceIds, sourceKeys, canvas, isPlace), flat)
+        : flat;
     const x = this.target.forward(ids, range(time), pass);
     return this.decoder.forward(
       x,

@@ -25,6 +25,14 @@ export const onePassModelKeys = {
   ).exactOptional(),
 };
 
+/** The key of the `training` section that only these models have. */
+export const glancing = z
+  .number()
+  .min(0)
+  .max(1)
+  .default(0)
+  .describe("non-autoregressive, not ctc: share of the tokens that a first guess misses which training then shows; 0.");
+
 /** Keys of the `decoding` section that only these models heed. */
 export const onePassDecodingKeys = {
   iterations: count(
@@ -63,6 +71,20 @@ export function misfitOfOnePassModel(model: OnePassModel): Misfit | undefined {
     return { key: "upsampling", problem: "has no effect with length predicted. Remove it" };
   if (length !== "predicted" && lengthReach !== undefined)
     return { key: "lengthReach", problem: `has no effect with length ${length}. Remove it` };
+  return undefined;
+}
+
+/** Why glancing has no effect with a model, if so. */
+export function misfitOfGlancing(
+  { architecture, length, decoderInput }: OnePassModel & { readonly architecture: string },
+  share: number,
+): Misfit | undefined {
+  const refused = (problem: string): Misfit => ({ key: "training.glancing", problem: `has no effect with ${problem}` });
+  if (share === 0) return undefined;
+  if (architecture !== "non-autoregressive") return refused(`model.architecture ${architecture}. Remove it`);
+  if (length === "ctc") return refused("model.length ctc, whose places stand for no token beforehand. Set it to 0");
+  if (decoderInput === "masked")
+    return refused("model.decoderInput masked, which is shown tokens already. Set it to 0");
   return undefined;
 }
 

@@ -8,8 +8,8 @@ import {
   teacherForcing,
   type LossProgram,
   type NonAutoregressiveDecoder,
+  type NonAutoregressiveLossOptions,
   type SequenceToSequence,
-  type TeacherForcingOptions,
 } from "../models/index.ts";
 import { heededInOnePass } from "./decoding-options.ts";
 import { misfitOfOnePass, onePassDecodingKeys } from "./non-autoregressive-config.ts";
@@ -18,10 +18,12 @@ import { misfitOfOnePass, onePassDecodingKeys } from "./non-autoregressive-confi
 export type TranslationModel = SequenceToSequence | NonAutoregressiveTransformer;
 
 /** What a model is taught by pairs of sequences. */
-export function lossOf(model: TranslationModel, options?: TeacherForcingOptions): LossProgram {
-  return model instanceof NonAutoregressiveTransformer
-    ? nonAutoregressiveLoss(model, options)
-    : teacherForcing(model, options);
+export function lossOf(model: TranslationModel, options: NonAutoregressiveLossOptions = {}): LossProgram {
+  if (model instanceof NonAutoregressiveTransformer) return nonAutoregressiveLoss(model, options);
+  const { glancing = 0, ...others } = options;
+  if (glancing > 0)
+    throw new ConfigError("training.glancing", "has no effect with models that write token after token. Set it to 0.");
+  return teacherForcing(model, others);
 }
 
 export interface OnePassOptions {

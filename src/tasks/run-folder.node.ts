@@ -99,20 +99,30 @@ export async function openWeights(
   directory: string,
   {
     model,
+    weights: given,
     checkpoint,
     adapter,
     listener = silent,
-  }: { model: Module; checkpoint?: string | undefined; adapter?: string | undefined; listener?: Listener },
+  }: {
+    model: Module;
+    /** Taken in place of the folder's. */
+    weights?: Weights | undefined;
+    checkpoint?: string | undefined;
+    adapter?: string | undefined;
+    listener?: Listener;
+  },
 ): Promise<Map<string, HostTensor<"float32">>> {
   const path =
-    checkpoint === undefined
-      ? await runWeights(directory, { listener })
-      : checkpoint.endsWith(".safetensors")
-        ? checkpoint
-        : join(checkpoint, "model.safetensors");
+    given !== undefined
+      ? "weights"
+      : checkpoint === undefined
+        ? await runWeights(directory, { listener })
+        : checkpoint.endsWith(".safetensors")
+          ? checkpoint
+          : join(checkpoint, "model.safetensors");
   if (path === undefined)
     throw new ConfigError(directory, "has no checkpoint yet. Let the training run until its first validation.");
-  const weights = await readWeights(path);
+  const weights = given === undefined ? await readWeights(path) : new Map(given);
   for (const [name, { shape }] of namedParameters(model)) {
     const dims = weights.get(name)?.dims;
     if (dims === undefined || dims.join() !== shape.join()) {
@@ -162,6 +172,8 @@ export interface LearnInFolderOptions extends FolderOptions {
   seed: number;
   session: SessionOptions;
   listener: Listener;
+  /** Weights that a model and the base that it begins with need not both have, besides those of adapters. */
+  isOwn?: (name: string) => boolean;
   /** Trains with the run kept, as `learn` does. */
   learn: (keep: KeepRun) => Promise<{ result: TrainingResult }>;
 }
@@ -175,6 +187,7 @@ export async function learnInFolder({
   seed,
   session,
   listener,
+  isOwn = () => false,
   learn,
 }: LearnInFolderOptions): Promise<{ result: TrainingResult; weights: Weights | undefined }> {
   let run: RunDirectory | undefined;
@@ -183,7 +196,8 @@ export async function learnInFolder({
       if (warmStartFrom !== undefined) {
         const path = (await isRunFolder(warmStartFrom)) ? await runWeights(warmStartFrom) : warmStartFrom;
         // The weights of new adapters are not in a base.
-        await warmStart(learner.store.values, path!, { mayLack: isAdapterParameter, listener });
+        const mayLack = (name: string): boolean => isAdapterParameter(name) || isOwn(name);
+        await warmStart(learner.store.values, path!, { mayLack, mayLeave: isOwn, listener });
       }
       const environment = currentEnvironment({
         ...(session.threads !== undefined && { threads: session.threads }),

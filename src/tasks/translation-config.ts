@@ -6,7 +6,13 @@ import { sparePlaces } from "../models/block-places.ts";
 import { decodingSection } from "./decoding-config.ts";
 import { heededInOnePass } from "./decoding-options.ts";
 import { modelConfig, type ModelConfig } from "./model-config.ts";
-import { misfitOfOnePass, onePassDecodingKeys, type Misfit } from "./non-autoregressive-config.ts";
+import {
+  glancing,
+  misfitOfGlancing,
+  misfitOfOnePass,
+  onePassDecodingKeys,
+  type Misfit,
+} from "./non-autoregressive-config.ts";
 import { completeTokenizer, refuseNeedlessKeys, tokenizerKeys } from "./tokenizer-config.ts";
 import { labelSmoothing, refuseNeedlessTraining, trainingKeys } from "./training-config.ts";
 
@@ -124,6 +130,7 @@ const training = z
   .strictObject({
     ...trainingKeys,
     labelSmoothing,
+    glancing,
     batchTokens: count("Most tokens of one batch on its longer side, padding included.", 4096),
     maxSourceTokens: count("Longer pairs are left out of training, and counted.", 256),
     maxTargetTokens: count("Longer pairs are left out of training, and counted.", 256),
@@ -186,7 +193,8 @@ export const translationConfig = z
     scoring: scoring.prefault({}),
   })
   .superRefine(({ model, tokenizer, data, training, decoding }, context) => {
-    const misfit = misfitOfDecoding(model, decoding) ?? misfitOfBlock(model, training);
+    const misfit =
+      misfitOfDecoding(model, decoding) ?? misfitOfBlock(model, training) ?? misfitOfGlancing(model, training.glancing);
     if (misfit !== undefined) reject(context, misfit.key, misfit.problem);
     if (model.tying === "three-way" && !tokenizer.joint)
       reject(context, "model.tying", "three-way needs tokenizer.joint true. Use two-way, or one vocabulary");

@@ -1,4 +1,5 @@
 // A translation run in a folder: config.yaml, the tokenizers, checkpoints and logs. Begun, resumed, and opened for use.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { silent, type HostTensor, type Listener } from "../base/index.ts";
 import { corpusOf, jsonLines, parallelText, tsv, verifyChecksum, type Corpus } from "../data/index.node.ts";
@@ -28,6 +29,7 @@ import { refuseUnheeded, type TranslationModel } from "./non-autoregressive.ts";
 import type { SplitConfig, TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
 import type { DecodingOptions } from "./decoding-options.ts";
+import type { Weights } from "./learning.ts";
 import { Translation } from "./translation.ts";
 
 /** A split's pairs, read as its format says; checksums are verified first. */
@@ -241,6 +243,8 @@ export class FolderTranslation extends Translation {
       seed,
       session: this.session,
       listener,
+      // A student that writes in one pass may begin with its teacher's weights, or with another student's.
+      isOwn: (name) => this.model instanceof NonAutoregressiveTransformer && name.startsWith("lengths."),
       learn: (keep) => learnTranslation({ ...this.learningParts(), ...options, corpus, validation, keep }),
     });
     if (weights !== undefined) await this.setWeights(weights);
@@ -251,13 +255,33 @@ export class FolderTranslation extends Translation {
 export interface OpenTranslationOptions {
   /** A checkpoint's folder or a safetensors file to use instead of the run's own choice. */
   checkpoint?: string;
+  /** Parameters by name to use instead of those that the folder holds. */
+  weights?: Weights;
   /** An adapter's folder, put on the run's model, or in place of the one that it was trained with. */
   adapter?: string;
   decoding?: DecodingOptions;
+  /** Folders of runs, or checkpoints of this run, whose models take part in every step. */
+  ensemble?: readonly string[];
   /** "int8" decodes in whole numbers of 8 bits: faster, a little less exact. */
   precision?: "float32" | "int8";
   session?: SessionOptions;
   listener?: Listener;
+}
+
+/** What one model of an ensemble is opened with. */
+export type MemberOptions = Omit<OpenTranslationOptions, "ensemble"> & { readonly directory: string };
+
+/** The run itself, and the others of its ensemble, in order. */
+export function membersOf(
+  directory: string,
+  { ensemble = [], ...options }: OpenTranslationOptions,
+): [MemberOptions, ...MemberOptions[]] {
+  const { checkpoint: _, adapter: __, weights: ___, decoding: ____, ...common } = options;
+  const others = ensemble.map((path): MemberOptions => {
+    const isRun = existsSync(join(path, "config.yaml"));
+    return isRun ? { ...common, directory: path } : { ...common, directory, checkpoint: path };
+  });
+  return [{ ...options, directory }, ...others];
 }
 
 /**
@@ -268,20 +292,30 @@ export interface OpenTranslationOptions {
  */
 export async function openTranslation(
   directory: string,
-  {
-    checkpoint,
-    adapter,
-    decoding = {},
-    precision = "float32",
-    session = {},
-    listener = silent,
-  }: OpenTranslationOptions = {},
+  options: OpenTranslationOptions = {},
 ): Promise<FolderTranslation> {
+  const [own, ...others] = membersOf(directory, options);
+  const translation = await openMember(own);
+  for (const other of others) translation.ensembleWith(await openMember(other));
+  return translation;
+}
+
+/** One model of an ensemble, or the only one. */
+export async function openMember({
+  directory,
+  checkpoint,
+  weights: given,
+  adapter,
+  decoding = {},
+  precision = "float32",
+  session = {},
+  listener = silent,
+}: MemberOptions): Promise<FolderTranslation> {
   const config = await readRunConfigOf(directory, "translation");
   const tokenizer = await tokenizersOf(config, directory, undefined);
   const model = modelOf(config, tokenizer.source, tokenizer.target);
   refuseUnheeded(model, { ...decoding });
-  const weights = await openWeights(directory, { model, checkpoint, adapter, listener });
+  const weights = await openWeights(directory, { model, weights: given, checkpoint, adapter, listener });
   return new FolderTranslation({
     model,
     tokenizer,

@@ -15,6 +15,8 @@ export interface LearningOptions extends TrainingOptions {
   batchTokens?: number;
   /** Share of the target's probability spread over the vocabulary. */
   labelSmoothing?: number;
+  /** Share of the tokens that a non-autoregressive model misses at first which it is then shown; see `nonAutoregressiveLoss`. */
+  glancing?: number;
   /** Chance to leave out a merge of a BPE tokenizer when a pair is spelt, anew each epoch; validation is spelt plainly. */
   bpeDropout?: number;
   /** Longer pairs are left out, and counted. */
@@ -46,6 +48,7 @@ export async function learnTranslation({
   translate,
   batchTokens = 4096,
   labelSmoothing = 0,
+  glancing = 0,
   bpeDropout = 0,
   maxSourceTokens = 256,
   maxTargetTokens = 256,
@@ -67,7 +70,7 @@ export async function learnTranslation({
   return learn({
     ...options,
     model,
-    loss: lossOf(model, { labelSmoothing }),
+    loss: lossOf(model, { labelSmoothing, glancing }),
     batches: new Batches(pairs, { batchTokens, seed }),
     reader: pairReader(pairs),
     validator:

@@ -13,6 +13,8 @@ export interface WarmStartOptions {
   mismatches?: "refuse" | "keep first values";
   /** Which weights the file need not have, such as those of adapters that are new; they keep their first values. */
   mayLack?: (name: string) => boolean;
+  /** Which weights of the file the model need not have; they are passed over. */
+  mayLeave?: (name: string) => boolean;
   /** Hears one warning with all that was left. */
   listener?: Listener;
 }
@@ -27,12 +29,13 @@ export interface WarmStartOptions {
 export async function warmStart(
   model: NamedTensors,
   path: string,
-  { mismatches = "refuse", mayLack = () => false, listener = silent }: WarmStartOptions = {},
+  { mismatches = "refuse", mayLack = () => false, mayLeave = () => false, listener = silent }: WarmStartOptions = {},
 ): Promise<string[]> {
   const isFolder = (await stat(path)).isDirectory();
   await using file = await openSafetensors(isFolder ? join(path, "model.safetensors") : path);
   const wanted = Object.keys(model).filter((name) => file.header.tensors.has(name) || !mayLack(name));
-  const names = [...new Set([...wanted, ...file.header.tensors.keys()])];
+  const offered = [...file.header.tensors.keys()].filter((name) => name in model || !mayLeave(name));
+  const names = [...new Set([...wanted, ...offered])];
   const problems = new Map(names.map((name) => [name, misfit(file, name, model[name])]));
   const misfits = [...problems].filter(([, problem]) => problem !== undefined);
   const fitting = names.filter((name) => problems.get(name) === undefined);

@@ -18,6 +18,7 @@ import {
   programNodes,
   randomLabel,
   withoutDropout,
+  type Program,
   type Tensor,
 } from "../../src/tensor/index.ts";
 import { trainingProgram } from "../../src/train/index.ts";
@@ -330,15 +331,17 @@ const tiny = {
 } as const;
 
 test.each([
-  ["predicted", {}],
-  ["predicted, source copied", { decoderInput: "source" }],
-  ["predicted, masked", { decoderInput: "masked" }],
-  ["cut at END", { length: "cut-at-end", upsampling: 1 }],
-  ["ctc", { length: "ctc", upsampling: 1 }],
-] as const)("every parameter's gradient is the slope of the loss: %s", async (_, options) => {
+  ["predicted", {}, 0],
+  ["predicted, source copied", { decoderInput: "source" }, 0],
+  ["predicted, glancing", {}, 0.6],
+  ["predicted, masked", { decoderInput: "masked" }, 0],
+  ["cut at END", { length: "cut-at-end", upsampling: 1 }, 0],
+  ["cut at END, glancing", { length: "cut-at-end", upsampling: 1 }, 0.6],
+  ["ctc", { length: "ctc", upsampling: 1 }, 0],
+] as const)("every parameter's gradient is the slope of the loss: %s", async (_, options, glancing) => {
   const model = modelOf({ ...tiny, ...options });
   const parameters = namedParameters(model);
-  const whole = inDoublePrecision(trainingProgram(parameters, nonAutoregressiveLoss(model)));
+  const whole = inDoublePrecision(trainingProgram(parameters, nonAutoregressiveLoss(model, { glancing })));
   await using executable = await compile(whole, session);
   const feeds: Record<string, HostTensor> = {
     sourceIds: idRows([
@@ -350,7 +353,8 @@ test.each([
   };
   for (const [name, { shape }] of Object.entries(whole.inputs)) {
     if (!name.startsWith("random.")) continue;
-    const dims = shape.map((size, axis) => (typeof size === "number" ? size : axis === 0 ? 2 : 4));
+    const places = options.length === "cut-at-end" ? 4 + sparePlaces : 4;
+    const dims = shape.map((size, axis) => (typeof size === "number" ? size : axis === 0 ? 2 : places));
     new RandomBytes().fill([{ name, dims, key: randomKey(9) }]);
     feeds[name] = hostTensor(
       "uint8",
@@ -376,6 +380,98 @@ test.each([
     expectClose([expected], [measured], { within: 1e-6, relative: 1e-5, what: `slope along ${name}` });
   }
 });
+
+describe("glancing", () => {
+  const places = { predicted: [4, 2], "cut-at-end": [4, 3].map((tokens) => tokens + sparePlaces) };
+
+  test.each([
+    ["predicted", {}, 0.6],
+    ["predicted", {}, 1],
+    ["predicted", { decoderInput: "source" }, 0.6],
+    ["cut-at-end", { upsampling: 1 }, 0.3],
+  ] as const)(
+    "%s %o: of the tokens missed at first a share of %f is shown, the others are asked for",
+    async (length, options, share) => {
+      const model = modelOf({ dropout: 0, length, ...options });
+      const { loss, figures, inputs } = nonAutoregressiveLoss(model, { glancing: share });
+      const isBlock = length === "cut-at-end";
+      const program: Program = {
+        name: "glancing",
+        inputs: { ...parameterInputs(namedParameters(model)), ...inputs },
+        outputs: isBlock ? { loss } : { loss, lengthLoss: figures.lengthLoss! },
+      };
+      const time = Math.max(...places[length]);
+      const { feeds: bytes, draws } = drawsOf(program, [2, time]);
+      await using executable = await compile(program, session);
+      const weights = noisyWeights(model);
+      const result = await executable.run({ ...Object.fromEntries(weights), ...batch, ...bytes });
+
+      const empty = places[length].map((count) => Array.from({ length: count }, () => start));
+      const wanted = places[length].map((count, row) =>
+        Array.from({ length: count }, (_, place) => targets[row]![place + 1] ?? end),
+      );
+      const first = await logitsOf(model, empty);
+      let isAnyShown = false;
+      const canvases = wanted.map((labels, row) => {
+        const missed = labels.filter((label, place) => best(first(row, place)) !== label).length;
+        const order = labels.map((_, place) => place).sort((a, b) => draws[row * time + a]! - draws[row * time + b]!);
+        const shown = new Set(order.slice(0, Math.floor(Math.fround(missed * Math.fround(share)))));
+        if (shown.size > 0) isAnyShown = true;
+        return labels.map((label, place) => (shown.has(place) ? label : start));
+      });
+      expect(isAnyShown).toBe(true);
+      const then = await logitsOf(model, canvases);
+      const asked = canvases.flatMap((canvas, row) =>
+        canvas.flatMap((token, place) =>
+          token === start ? [crossEntropy(then(row, place), wanted[row]![place]!)] : [],
+        ),
+      );
+      const total = asked.reduce((a, b) => a + b, 0);
+      const scale = canvases.flat().length / Math.max(1, asked.length) / 6;
+      const lengthLoss = isBlock ? 0 : 0.1 * Number(result.lengthLoss!.data[0]);
+      expectClose([Number(result.loss!.data[0])], [total * scale + lengthLoss], { within: 2e-5 });
+    },
+  );
+
+  test.each([
+    ["ctc", { length: "ctc" }, "model.length ctc"],
+    ["masked", { decoderInput: "masked" }, "model.decoderInput masked"],
+  ] as const)("is refused with %s, where it has no effect", (_, options, named) => {
+    expect(() => nonAutoregressiveLoss(modelOf(options), { glancing: 0.5 })).toThrow(named);
+  });
+
+  test("shows nothing outside of training", async () => {
+    const model = modelOf();
+    const lossOf = async (glancing: number): Promise<number> => {
+      const { loss, inputs } = nonAutoregressiveLoss(model, { glancing });
+      return Number((await run(model, { loss }, batch, inputs)).loss!.data[0]);
+    };
+    expect(await lossOf(1)).toBe(await lossOf(0));
+  });
+});
+
+/** The place of the greatest number. */
+function best(row: Float32Array): number {
+  return row.indexOf(Math.max(...row));
+}
+
+/** Names the random bytes of a program among its inputs, and gives some, and the numbers that they draw for [rows, time]. */
+function drawsOf(program: { inputs: Readonly<Record<string, Tensor>> } & Program, [rows, time]: [number, number]) {
+  const feeds: Record<string, HostTensor> = {};
+  const inputs: Record<string, Tensor> = { ...program.inputs };
+  const draws: number[] = [];
+  for (const { operation, attributes, outputs } of programNodes(program)) {
+    if (operation.name !== "input" || attributes.label !== randomLabel) continue;
+    const name = `random.${Object.keys(feeds).length}`;
+    inputs[name] = outputs[0]!;
+    const bytes = Uint8Array.from({ length: rows * time * 3 }, (_, i) => (i * i * 31 + 67 * i) % 251);
+    feeds[name] = hostTensor("uint8", [rows, time, 3], bytes);
+    for (let i = 0; i < rows * time; i++)
+      draws.push(bytes[3 * i]! / 2 ** 8 + bytes[3 * i + 1]! / 2 ** 16 + bytes[3 * i + 2]! / 2 ** 24);
+  }
+  Object.assign(program, { inputs });
+  return { feeds, draws };
+}
 
 test("training hides 1 … n of n tokens, each number and each place alike, never padding; without training it hides all", async () => {
   const counts = input("counts", "bool", [dim("batch"), dim("time")]);

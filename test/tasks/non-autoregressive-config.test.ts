@@ -67,6 +67,16 @@ describe("what has no effect, or cannot be had, is refused", () => {
       "training.labelSmoothing has no effect with model.length ctc. Set it to 0",
     ],
     [
+      "length: ctc",
+      ["training.glancing=0.5"],
+      "training.glancing has no effect with model.length ctc, whose places stand for no token beforehand. Set it to 0",
+    ],
+    [
+      "decoderInput: masked",
+      ["training.glancing=0.5"],
+      "training.glancing has no effect with model.decoderInput masked, which is shown tokens already. Set it to 0",
+    ],
+    [
       "length: ctc, maxPositions: 256",
       [],
       "training.maxSourceTokens needs blocks of 520 places, and model.maxPositions is 256. Lower it to 124",

@@ -338,6 +338,20 @@ describe("warmStart", () => {
     }
   });
 
+  it("passes over what the caller says the file may lack or the model may leave", async () => {
+    const run = await temporaryFolder();
+    const { learner } = await session(run);
+    const { weight } = new Quadratic().values;
+    const added = { dtype: "float32", dims: [1], data: Float32Array.of(7) } as const;
+    const model = { weight: weight!, added };
+    await expect(warmStart(model, run, { mayLack: (name) => name === "added" })).rejects.toThrow('"bias"');
+    await expect(warmStart(model, run, { mayLeave: (name) => name === "bias" })).rejects.toThrow('"added"');
+    const options = { mayLack: (name: string) => name === "added", mayLeave: (name: string) => name === "bias" };
+    expect(await warmStart(model, run, options)).toEqual(["weight"]);
+    expect(model.weight).toEqual(learner.values.weight);
+    expect(model.added.data).toEqual(Float32Array.of(7));
+  });
+
   it("refuses what does not fit, or on demand takes the rest and says what it left", async () => {
     const run = await temporaryFolder();
     const { learner } = await session(run);
