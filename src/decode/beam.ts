@@ -1,24 +1,16 @@
 // Beam search: keep the few best beginnings, extend each by every token, keep the few best again.
 import { ConfigError } from "../base/index.ts";
+import { inOrder, Intake, type Ended, type JoiningOptions } from "./admission.ts";
 import { CandidateSource } from "./candidates.ts";
 import { CoveragePenalty } from "./coverage.ts";
 import { Extensions, Frontier } from "./frontier.ts";
 import type { LengthPenalty } from "./length-penalty.ts";
 import { NBest, type EarlyStopping } from "./n-best.ts";
-import { withMinimum } from "./processors/length.ts";
-import {
-  checkCount,
-  checkSignal,
-  endsOf,
-  lengthsOf,
-  promptsOf,
-  type Hypothesis,
-  type SearchOptions,
-} from "./search.ts";
+import { checkCount, checkSignal, endsOf, type Hypothesis, type SearchOptions } from "./search.ts";
 import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
-export interface BeamSearchOptions extends SearchOptions {
+export interface BeamSearchOptions extends SearchOptions, JoiningOptions {
   /** Hypotheses kept a sentence; 1 is greedy search. */
   readonly beams?: number;
   /** What scores are divided by, see `LengthPenalty`. */
@@ -36,65 +28,68 @@ export interface BeamSearchOptions extends SearchOptions {
  * Graves 2012, "Sequence Transduction with Recurrent Neural Networks", section 2.3, in the form of Hugging Face's
  * `generate` (version 4.37), which it equals token for token: each step looks at the best 2 × beams extensions; an END
  * counts only among the best `beams`; length counts END; hypotheses open at `maxTokens` join the list as they are.
- * What a sentence gets depends on nothing else in its batch, and a sentence that is done leaves the batch.
+ * What a sentence gets depends on nothing else in its batch; a sentence that is done leaves the batch, and with `admit` another
+ * may take its place.
  *
  * @example
  * const [best] = await beamSearch(stepper, { start: 1, end: 2, maxTokens: 50, beams: 5, lengthPenalty: 0.6 });
  * console.log(best[0].tokens, best[0].score);
  */
-export async function beamSearch(
-  stepper: Stepper,
-  {
-    start,
-    end,
-    maxTokens,
-    minTokens,
-    processors = [],
-    stop,
-    signal,
-    beams = 5,
-    lengthPenalty = 1,
-    coveragePenalty = 0,
-    earlyStopping = false,
-    nbest = 1,
-  }: BeamSearchOptions,
-): Promise<Hypothesis[][]> {
-  const { most, least } = lengthsOf(stepper, maxTokens, minTokens);
+export function beamSearch(stepper: Stepper, options: BeamSearchOptions): Promise<Hypothesis[][]> {
+  return inOrder(beamSteps(stepper, options));
+}
+
+/** The same, each sentence's as soon as its search is over. */
+export async function* beamSearchEach(stepper: Stepper, options: BeamSearchOptions): AsyncGenerator<Ended> {
+  for await (const ended of beamSteps(stepper, options)) yield* ended;
+}
+
+async function* beamSteps(stepper: Stepper, options: BeamSearchOptions): AsyncGenerator<readonly Ended[]> {
+  const { end, processors, stop, signal, beams = 5, lengthPenalty = 1 } = options;
+  const { coveragePenalty = 0, earlyStopping = false, nbest = 1 } = options;
+  const intake = new Intake(stepper, options);
   checkBeams(beams, nbest);
-  const prompts = promptsOf(stepper, start);
   const ends = endsOf(stepper, end);
-  const trellis = new Trellis(prompts);
+  const trellis = new Trellis(intake.prompts);
   const coverage = coveragePenalty === 0 ? undefined : new CoveragePenalty(stepper, coveragePenalty);
-  const frontier = new Frontier({ trellis, prompts, width: beams, ends, stop, bonus: coverage?.of });
-  const lists = most.map((longest) => new NBest({ size: beams, lengthPenalty, earlyStopping, maxTokens: longest }));
-  const source = new CandidateSource(stepper, withMinimum(processors, least, ends));
+  const frontier = new Frontier({ trellis, width: beams, ends, stop, bonus: coverage?.of });
+  const lists: NBest[] = [];
+  const source = new CandidateSource(stepper, intake.withMinimum(processors, ends));
   // So many that `beams` rows open even if every beam offers every END.
   const candidatesKept = Math.max(2, 1 + ends.length) * beams;
   const best = new Extensions(candidatesKept, beams);
 
-  while (frontier.alive > 0) {
-    checkSignal(signal, frontier.generated);
-    const candidates = await source.next(frontier.step, frontier.generated, frontier.prefix, candidatesKept);
-    coverage?.look(frontier.step, frontier.generated);
+  for (;;) {
+    const joining = await intake.next(frontier.alive);
+    for (const sentence of joining)
+      lists[sentence] = new NBest({ size: beams, lengthPenalty, earlyStopping, maxTokens: intake.most[sentence]! });
+    frontier.join(joining, intake.prompts);
+    if (frontier.alive === 0) return;
+    checkSignal(signal, frontier.steps);
+    const candidates = await source.next(frontier.step, frontier.steps, frontier.prefix, candidatesKept);
+    coverage?.look(frontier.step, frontier.steps);
+    const ended: Ended[] = [];
     let alive = 0;
     for (let place = 0; place < frontier.alive; place++) {
-      const sentence = frontier.sentences[place]!;
-      const isLast = frontier.generated + 1 === most[sentence];
+      const sentence = frontier.sentenceAt(place);
+      const length = frontier.generatedAt(place) + 1;
+      const isLast = length === intake.most[sentence];
       const list = lists[sentence]!;
       best.merge(candidates, place * frontier.beams, (place + 1) * frontier.beams, frontier.sums);
       const first = alive * beams;
       const opened = frontier.extend(best, list, first, beams);
-      if (opened === 0 || list.isDone(best.sums[0]!, frontier.generated + 1)) continue;
-      if (isLast) {
-        frontier.close(list, first, opened);
+      const isOver = opened === 0 || list.isDone(best.sums[0]!, length);
+      if (isOver || isLast) {
+        if (!isOver) frontier.close(list, first, opened);
+        ended.push({ sentence, outputs: NBest.best([list], nbest, trellis) });
         continue;
       }
       frontier.leaveEmpty(first, opened, beams, place);
-      frontier.sentences[alive++] = sentence;
+      frontier.goOn(place, alive++);
     }
     frontier.advance(alive);
+    yield ended;
   }
-  return lists.map((list) => NBest.best([list], nbest, trellis));
 }
 
 export function checkBeams(beams: number, nbest: number): void {

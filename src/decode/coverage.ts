@@ -38,6 +38,7 @@ export class CoveragePenalty {
     const sums = weights.slice(0, parents.length * sourceTime);
     if (stepIndex > 0) {
       for (const [row, parent] of parents.entries()) {
+        if (parent < 0) continue; // joins with this step
         for (let i = 0; i < sourceTime; i++) sums[row * sourceTime + i]! += before[parent * this.#sourceTime + i]!;
       }
     }

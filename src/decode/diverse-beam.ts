@@ -60,7 +60,8 @@ export async function diverseBeamSearch(
   const size = beams / groups;
   const trellis = new Trellis(prompts);
   const coverage = coveragePenalty === 0 ? undefined : new CoveragePenalty(stepper, coveragePenalty);
-  const frontier = new Frontier({ trellis, prompts, width: beams, ends, stop, bonus: coverage?.of });
+  const frontier = new Frontier({ trellis, width: beams, ends, stop, bonus: coverage?.of });
+  frontier.join([...prompts.keys()], prompts);
   // List of group g of sentence s at s × groups + g; so for `isDone`.
   const lists = Array.from(
     { length: prompts.length * groups },
@@ -74,15 +75,15 @@ export async function diverseBeamSearch(
   const chosen = new Int32Array(beams);
 
   while (frontier.alive > 0) {
-    checkSignal(signal, frontier.generated);
+    checkSignal(signal, frontier.steps);
     const { step } = frontier;
     const scores = await source.scores(step);
     const shortlist = source.shortlist(frontier.alive * frontier.beams, candidatesKept);
-    coverage?.look(step, frontier.generated);
+    coverage?.look(step, frontier.steps);
     let alive = 0;
     for (let place = 0; place < frontier.alive; place++) {
-      const sentence = frontier.sentences[place]!;
-      const isLast = frontier.generated + 1 === most[sentence];
+      const sentence = frontier.sentenceAt(place);
+      const isLast = frontier.steps + 1 === most[sentence];
       let chosenCount = 0;
       let open = 0;
       for (let group = 0; group < groups; group++) {
@@ -98,12 +99,12 @@ export async function diverseBeamSearch(
             if (prefix === undefined) continue;
             scratch.set(scores.subarray(row * vocabularySize, (row + 1) * vocabularySize));
             for (let i = 0; i < chosenCount; i++) scratch[chosen[i]!]! -= diversityPenalty;
-            source.pick(scratch, prefix, shortlist, row, step, frontier.generated);
+            source.pick(scratch, prefix, shortlist, row, step, frontier.steps);
           }
           best.merge(shortlist, from, until, frontier.sums);
           opened = frontier.extend(best, lists[id]!, first, size);
           for (let row = first; row < first + opened; row++) chosen[chosenCount++] = frontier.nextToken(row);
-          if (opened === 0 || lists[id]!.isDone(best.sums[0]!, frontier.generated + 1)) {
+          if (opened === 0 || lists[id]!.isDone(best.sums[0]!, frontier.steps + 1)) {
             isDone[id] = 1;
             opened = 0;
           } else if (isLast) {
@@ -115,7 +116,7 @@ export async function diverseBeamSearch(
         frontier.leaveEmpty(first, opened, size, place);
         open += opened;
       }
-      if (open > 0 && !isLast) frontier.sentences[alive++] = sentence;
+      if (open > 0 && !isLast) frontier.goOn(place, alive++);
     }
     frontier.advance(alive);
   }

@@ -15,7 +15,6 @@ interface Rows {
 
 export interface FrontierOptions {
   readonly trellis: Trellis;
-  readonly prompts: readonly (readonly number[])[];
   /** Rows a sentence after the first step. */
   readonly width: number;
   readonly ends: readonly number[];
@@ -25,42 +24,72 @@ export interface FrontierOptions {
 }
 
 export class Frontier {
-  /** Places of sentences: place p holds sentence sentences[p], rows p × beams and on. */
-  readonly sentences: Int32Array;
-  alive: number;
-  /** Rows a sentence: 1 before anything is generated, then `width`. */
+  alive = 0;
+  /** Rows a sentence: 1 where all of them begin, else `width`. */
   beams = 1;
-  /** Tokens in every open hypothesis, the start not counted. */
-  generated = 0;
+  /** Steps so far. */
+  steps = 0;
   readonly width: number;
+  /** Places of sentences: place p holds sentence #sentences[p], rows p × beams and on. */
+  #sentences = new Int32Array(0);
+  /** Tokens in every open hypothesis of the sentence in each place, the start not counted. */
+  #generated = new Int32Array(0);
   readonly #trellis: Trellis;
   readonly #ends: readonly number[];
   readonly #stop: StopRule | undefined;
   readonly #bonus: (row: number) => number;
-  #now: Rows;
-  #next: Rows;
+  #now: Rows = rows(0);
+  #next: Rows = rows(0);
 
-  constructor({ trellis, prompts, width, ends, stop, bonus = () => 0 }: FrontierOptions) {
+  constructor({ trellis, width, ends, stop, bonus = () => 0 }: FrontierOptions) {
     this.width = width;
     this.#ends = ends;
     this.#stop = stop;
     this.#bonus = bonus;
-    this.alive = prompts.length;
-    this.sentences = Int32Array.from(prompts, (_, sentence) => sentence);
     this.#trellis = trellis;
-    this.#now = rows(prompts.length * width);
-    this.#next = rows(prompts.length * width);
-    for (const [sentence, prompt] of prompts.entries()) {
-      this.#now.tokens[sentence] = prompt[prompt.length - 1]!;
-      this.#now.parents[sentence] = sentence;
-      this.#now.nodes[sentence] = -1;
+  }
+
+  /** Takes sentences in behind those alive, with one hypothesis each: nothing. */
+  join(sentences: readonly number[], prompts: readonly (readonly number[])[]): void {
+    if (sentences.length === 0) return;
+    if (this.alive === 0) this.beams = 1;
+    this.#makeRoom(this.alive + sentences.length);
+    const { tokens, parents, nodes, sums } = this.#now;
+    for (const sentence of sentences) {
+      const first = this.alive * this.beams;
+      const end = first + this.beams;
+      this.#sentences[this.alive] = sentence;
+      this.#generated[this.alive] = 0;
+      tokens.fill(prompts[sentence]!.at(-1)!, first, end);
+      nodes.fill(-1, first, end);
+      // Before the first step a stepper may have read the beginning of each sentence into the row of its number.
+      parents.fill(this.steps === 0 ? sentence : -1, first, end);
+      sums.fill(-Infinity, first, end);
+      sums[first] = 0;
+      this.alive++;
     }
+  }
+
+  #makeRoom(places: number): void {
+    if (places <= this.#sentences.length) return;
+    this.#sentences = grown(this.#sentences, places);
+    this.#generated = grown(this.#generated, places);
+    const size = places * this.width;
+    const { tokens, parents, nodes, sums } = this.#now;
+    this.#now = {
+      tokens: grown(tokens, size),
+      parents: grown(parents, size),
+      nodes: grown(nodes, size),
+      sums: new Float64Array(size),
+    };
+    this.#now.sums.set(sums);
+    this.#next = rows(size);
   }
 
   get step(): Step {
     const size = this.alive * this.beams;
     return {
-      sentences: this.sentences.subarray(0, this.alive),
+      sentences: this.#sentences.subarray(0, this.alive),
       beams: this.beams,
       tokens: this.#now.tokens.subarray(0, size),
       parents: this.#now.parents.subarray(0, size),
@@ -70,8 +99,17 @@ export class Frontier {
   /** The hypothesis of a row; an empty row has none. */
   readonly prefix = (row: number): Prefix | undefined => {
     if (this.#now.sums[row] === -Infinity) return undefined;
-    return this.#trellis.prefix(this.#sentenceOf(row), this.#now.nodes[row]!, this.generated);
+    return this.#trellis.prefix(this.#sentenceOf(row), this.#now.nodes[row]!, this.#generatedIn(row));
   };
+
+  sentenceAt(place: number): number {
+    return this.#sentences[place]!;
+  }
+
+  /** Length of the hypotheses in this place. */
+  generatedAt(place: number): number {
+    return this.#generated[place]!;
+  }
 
   /** Sums of the open hypotheses. */
   get sums(): Float64Array {
@@ -90,12 +128,12 @@ export class Frontier {
       const row = best.rows[rank]!;
       const sum = best.sums[rank]!;
       if (this.#ends.includes(token)) {
-        if (rank < size) list.add(this.#now.nodes[row]!, sum, this.generated + 1, "end", this.#bonus(row));
+        if (rank < size) list.add(this.#now.nodes[row]!, sum, this.#generatedIn(row) + 1, "end", this.#bonus(row));
         continue;
       }
       const node = this.#trellis.add(token, this.#now.nodes[row]!, sum);
       if (this.#stop !== undefined && this.#stop(this.#trellis.read(node), this.#sentenceOf(row))) {
-        if (rank < size) list.add(node, sum, this.generated + 1, "stop", this.#bonus(row));
+        if (rank < size) list.add(node, sum, this.#generatedIn(row) + 1, "stop", this.#bonus(row));
         continue;
       }
       const to = first + opened++;
@@ -108,7 +146,11 @@ export class Frontier {
   }
 
   #sentenceOf(row: number): number {
-    return this.sentences[Math.floor(row / this.beams)]!;
+    return this.#sentences[Math.floor(row / this.beams)]!;
+  }
+
+  #generatedIn(row: number): number {
+    return this.#generated[Math.floor(row / this.beams)]!;
   }
 
   /** Marks the next rows from `first` + `opened` to `first` + `size` as empty; a model still computes them, as copies. */
@@ -129,9 +171,16 @@ export class Frontier {
   /** Hands the next rows from `first` to `first` + `count` to the list, as cut off at this length. */
   close(list: NBest, first: number, count: number): void {
     for (let row = first; row < first + count; row++) {
-      const bonus = this.#bonus(this.#next.parents[row]!);
-      list.add(this.#next.nodes[row]!, this.#next.sums[row]!, this.generated + 1, "cut", bonus);
+      const parent = this.#next.parents[row]!;
+      const length = this.#generatedIn(parent) + 1;
+      list.add(this.#next.nodes[row]!, this.#next.sums[row]!, length, "cut", this.#bonus(parent));
     }
+  }
+
+  /** The sentence in a place goes on in another, no later one, after this step. */
+  goOn(place: number, to: number): void {
+    this.#sentences[to] = this.#sentences[place]!;
+    this.#generated[to] = this.#generated[place]! + 1;
   }
 
   /** Makes the next rows the present ones; `alive` sentences, in the first places, go on. */
@@ -139,7 +188,7 @@ export class Frontier {
     [this.#now, this.#next] = [this.#next, this.#now];
     this.alive = alive;
     this.beams = this.width;
-    this.generated++;
+    this.steps++;
   }
 }
 
@@ -183,6 +232,12 @@ export class Extensions {
       this.sums[this.size++] = best;
     }
   }
+}
+
+function grown(array: Int32Array, size: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(size);
+  larger.set(array);
+  return larger;
 }
 
 function rows(size: number): Rows {

@@ -1,7 +1,7 @@
 // Greedy search: the likeliest token, and again.
+import { Intake, type Ended } from "./admission.ts";
 import { CandidateSource } from "./candidates.ts";
-import { withMinimum } from "./processors/length.ts";
-import { endsOf, lengthsOf, type Hypothesis, type Scale } from "./search.ts";
+import { endsOf, type Hypothesis, type Scale } from "./search.ts";
 import { finish, singleSteps, type Chosen, type SingleSearchOptions } from "./single.ts";
 import type { Stepper } from "./stepper.ts";
 
@@ -21,10 +21,15 @@ export function greedySearch(stepper: Stepper, options: GreedySearchOptions): Pr
   return finish(greedySteps(stepper, options));
 }
 
-export function greedySteps(stepper: Stepper, options: GreedySearchOptions): AsyncGenerator<Chosen, Hypothesis[]> {
-  const { end, maxTokens, minTokens, processors = [], scale = "logProbabilities" } = options;
+/** The same, each sentence's as soon as its search is over. */
+export async function* greedySearchEach(stepper: Stepper, options: GreedySearchOptions): AsyncGenerator<Ended> {
+  for await (const { ended } of greedySteps(stepper, options)) yield* ended;
+}
+
+export function greedySteps(stepper: Stepper, options: GreedySearchOptions): AsyncGenerator<Chosen> {
+  const { end, processors, scale = "logProbabilities" } = options;
   const ends = endsOf(stepper, end);
-  const { least } = lengthsOf(stepper, maxTokens, minTokens);
-  const source = new CandidateSource(stepper, withMinimum(processors, least, ends), scale);
-  return singleSteps(stepper, options, ends, (step, stepIndex, prefixOf) => source.next(step, stepIndex, prefixOf, 1));
+  const intake = new Intake(stepper, options);
+  const source = new CandidateSource(stepper, intake.withMinimum(processors, ends), scale);
+  return singleSteps(intake, options, ends, (step, stepIndex, prefixOf) => source.next(step, stepIndex, prefixOf, 1));
 }

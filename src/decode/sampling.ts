@@ -1,9 +1,9 @@
 // Sampling: the next token is drawn, not chosen.
 import { ConfigError, randomKey, RandomStream } from "../base/index.ts";
+import { Intake, type Ended } from "./admission.ts";
 import { CandidateSource } from "./candidates.ts";
 import { logSumExp } from "./log-sum-exp.ts";
-import { withMinimum } from "./processors/length.ts";
-import { endsOf, lengthsOf, refuseScores, type Hypothesis, type Scale } from "./search.ts";
+import { endsOf, refuseScores, type Hypothesis, type Scale } from "./search.ts";
 import { finish, singleSteps, type Chosen, type SingleSearchOptions } from "./single.ts";
 import type { Candidates, Stepper } from "./stepper.ts";
 
@@ -26,18 +26,23 @@ export function sample(stepper: Stepper, options: SampleOptions): Promise<Hypoth
   return finish(sampleSteps(stepper, options));
 }
 
-export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGenerator<Chosen, Hypothesis[]> {
-  const { end, maxTokens, minTokens, processors = [], seed, scale = "logProbabilities" } = options;
-  if (typeof seed !== "number" && seed.length !== stepper.sentences) {
+/** The same, each sentence's as soon as it has been drawn to its end. */
+export async function* sampleEach(stepper: Stepper, options: SampleOptions): AsyncGenerator<Ended> {
+  for await (const { ended } of sampleSteps(stepper, options)) yield* ended;
+}
+
+export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGenerator<Chosen> {
+  const { end, processors, seed, scale = "logProbabilities", admit } = options;
+  if (typeof seed !== "number" && admit === undefined && seed.length !== stepper.sentences) {
     throw new ConfigError(
       "seed",
       `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence, or a single one.`,
     );
   }
   const ends = endsOf(stepper, end);
-  const { least } = lengthsOf(stepper, maxTokens, minTokens);
-  const source = new CandidateSource(stepper, withMinimum(processors, least, ends), scale);
-  return singleSteps(stepper, options, ends, async (step, stepIndex, prefixOf) => {
+  const intake = new Intake(stepper, options);
+  const source = new CandidateSource(stepper, intake.withMinimum(processors, ends), scale);
+  return singleSteps(intake, options, ends, async (step, stepIndex, prefixOf) => {
     const scores = await source.scores(step);
     const { vocabularySize } = stepper;
     const drawn: Candidates = {
@@ -47,9 +52,14 @@ export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGene
     };
     for (const [row, sentence] of step.sentences.entries()) {
       const scoresOfRow = scores.subarray(row * vocabularySize, (row + 1) * vocabularySize);
-      source.process(scoresOfRow, prefixOf(row)!, row, step, stepIndex);
-      const key =
-        typeof seed === "number" ? randomKey(seed, sentence, stepIndex) : randomKey(seed[sentence]!, stepIndex);
+      const prefix = prefixOf(row)!;
+      // By the sentence's own count, so that its draw does not depend on when it joined.
+      const { generated } = prefix;
+      const own = typeof seed === "number" ? undefined : seed[sentence];
+      if (typeof seed !== "number" && own === undefined)
+        throw new ConfigError("seed", `nothing was said of sentence ${sentence} when it was let in.`);
+      const key = typeof seed === "number" ? randomKey(seed, sentence, generated) : randomKey(own!, generated);
+      source.process(scoresOfRow, prefix, row, step, stepIndex);
       const total = logSumExp(scoresOfRow);
       if (!(total < Infinity)) refuseScores(step, stepIndex, row, total);
       const token = draw(scoresOfRow, total, new RandomStream(key).uniform());

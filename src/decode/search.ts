@@ -56,19 +56,22 @@ export class SearchAborted extends HeddleError {
 }
 
 /** Every sentence's start tokens. */
-export function promptsOf(stepper: Stepper, start: SearchOptions["start"]): readonly (readonly number[])[] {
-  const prompts = typeof start === "number" ? new Array<readonly number[]>(stepper.sentences).fill([start]) : start;
-  if (prompts.length !== stepper.sentences) {
+export function promptsOf(
+  { sentences, vocabularySize }: Pick<Stepper, "sentences" | "vocabularySize">,
+  start: SearchOptions["start"],
+): readonly (readonly number[])[] {
+  const prompts = typeof start === "number" ? new Array<readonly number[]>(sentences).fill([start]) : start;
+  if (prompts.length !== sentences) {
     throw new ConfigError(
       "start",
-      `${prompts.length} lists of tokens for ${stepper.sentences} sentences. Give one list a sentence.`,
+      `${prompts.length} lists of tokens for ${sentences} sentences. Give one list a sentence.`,
     );
   }
   for (const [sentence, prompt] of prompts.entries()) {
     if (prompt.length === 0) {
       throw new ConfigError("start", `sentence ${sentence} has no token to start from. Give at least one.`);
     }
-    for (const token of prompt) checkToken("start", token, stepper.vocabularySize);
+    for (const token of prompt) checkToken("start", token, vocabularySize);
   }
   return prompts;
 }
@@ -94,7 +97,7 @@ export function checkCount(place: string, count: number, least: number): void {
 
 /** The greatest length of each sentence, and the least. */
 export function lengthsOf(
-  { sentences }: Stepper,
+  { sentences }: Pick<Stepper, "sentences">,
   maxTokens: SearchOptions["maxTokens"],
   minTokens: SearchOptions["minTokens"] = 0,
 ): { readonly most: readonly number[]; readonly least: readonly number[] } {

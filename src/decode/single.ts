@@ -1,10 +1,11 @@
 // The loop of every search that keeps one hypothesis a sentence: greedy search and sampling differ in the choice alone.
+import { inOrder, type Ended, type Intake, type JoiningOptions } from "./admission.ts";
 import { normalised, type LengthPenalty } from "./length-penalty.ts";
-import { checkSignal, lengthsOf, promptsOf, type Ending, type Hypothesis, type SearchOptions } from "./search.ts";
-import type { Candidates, Step, Stepper } from "./stepper.ts";
+import { checkSignal, type Ending, type Hypothesis, type SearchOptions } from "./search.ts";
+import type { Candidates, Step } from "./stepper.ts";
 import { Trellis, type Prefix, type PrefixOf } from "./trellis.ts";
 
-export interface SingleSearchOptions extends SearchOptions {
+export interface SingleSearchOptions extends SearchOptions, JoiningOptions {
   /** What the reported score is divided by, see `LengthPenalty`; the choice does not depend on it. */
   readonly lengthPenalty?: LengthPenalty;
 }
@@ -12,76 +13,90 @@ export interface SingleSearchOptions extends SearchOptions {
 /** Chooses one token a row: candidates of which the first of each row is taken, −Infinity where there is none. */
 export type Choose = (step: Step, stepIndex: number, prefixOf: PrefixOf) => Promise<Candidates>;
 
-/** What a step chose, before sentences leave. */
+/** What a step chose, and whose search it ended. */
 export interface Chosen {
   readonly step: Step;
   readonly choice: Candidates;
+  readonly ended: readonly Ended[];
 }
 
-/** Advances step by step, for those who want every token as it comes; returns the whole outputs. */
+/** A sentence that is being written. */
+interface OpenSentence {
+  readonly sentence: number;
+  /** The row of the last step that it continues. */
+  parent: number;
+  /** Its last token. */
+  token: number;
+  node: number;
+  /** Σ log p so far. */
+  sum: number;
+  generated: number;
+}
+
+/** Advances step by step, for those who want every token as it comes. */
 export async function* singleSteps(
-  stepper: Stepper,
-  { start, maxTokens, minTokens, stop, signal, lengthPenalty = 1 }: SingleSearchOptions,
+  intake: Intake,
+  { stop, signal, lengthPenalty = 1 }: SingleSearchOptions,
   ends: readonly number[],
   choose: Choose,
-): AsyncGenerator<Chosen, Hypothesis[]> {
-  const { most } = lengthsOf(stepper, maxTokens, minTokens);
-  const prompts = promptsOf(stepper, start);
-  const trellis = new Trellis(prompts);
-  const results = new Array<Hypothesis>(prompts.length);
-  const sentences = Int32Array.from(prompts, (_, sentence) => sentence);
-  const tokens = Int32Array.from(prompts, (prompt) => prompt[prompt.length - 1]!);
-  const parents = Int32Array.from(sentences);
-  // By sentence, as there is one row each.
-  const nodes = new Int32Array(prompts.length).fill(-1);
-  const sums = new Float64Array(prompts.length);
-
-  let alive = prompts.length;
-  for (let generated = 0; alive > 0; generated++) {
-    checkSignal(signal, generated);
+): AsyncGenerator<Chosen> {
+  const trellis = new Trellis(intake.prompts);
+  let open: OpenSentence[] = [];
+  for (let stepIndex = 0; ; stepIndex++) {
+    for (const sentence of await intake.next(open.length)) {
+      const token = intake.prompts[sentence]!.at(-1)!;
+      // Before the first step a stepper may have read the beginning of each sentence into the row of its number.
+      open.push({ sentence, parent: stepIndex === 0 ? sentence : -1, token, node: -1, sum: 0, generated: 0 });
+    }
+    if (open.length === 0) return;
+    checkSignal(signal, stepIndex);
+    const rows = open;
     const step: Step = {
-      sentences: sentences.subarray(0, alive),
+      sentences: Int32Array.from(rows, ({ sentence }) => sentence),
       beams: 1,
-      tokens: tokens.subarray(0, alive),
-      parents: parents.subarray(0, alive),
+      tokens: Int32Array.from(rows, ({ token }) => token),
+      parents: Int32Array.from(rows, ({ parent }) => parent),
     };
-    const prefixOf = (row: number): Prefix => trellis.prefix(sentences[row]!, nodes[sentences[row]!]!, generated);
-    const choice = await choose(step, generated, prefixOf);
-    yield { step, choice };
-    let kept = 0;
-    for (let row = 0; row < alive; row++) {
-      const sentence = sentences[row]!;
+    const prefixOf = (row: number): Prefix => {
+      const { sentence, node, generated } = rows[row]!;
+      return trellis.prefix(sentence, node, generated);
+    };
+    const choice = await choose(step, stepIndex, prefixOf);
+    const ended: Ended[] = [];
+    open = [];
+    for (const [row, one] of rows.entries()) {
+      const { sentence } = one;
       const token = choice.tokens[row * choice.count]!;
       const logProbability = choice.logProbabilities[row * choice.count]!;
       // Nothing may follow: the hypothesis stays as it is, without END.
       const isStuck = logProbability === -Infinity;
       const isEnd = !isStuck && ends.includes(token);
-      if (!isStuck) sums[sentence]! += logProbability;
-      if (!isStuck && !isEnd) nodes[sentence] = trellis.add(token, nodes[sentence]!, sums[sentence]!);
-      const isStopped = !isStuck && !isEnd && stop !== undefined && stop(trellis.read(nodes[sentence]!), sentence);
-      if (isStuck || isEnd || isStopped || generated + 1 === most[sentence]) {
-        const length = isStuck ? Math.max(generated, 1) : generated + 1;
+      if (!isStuck) {
+        one.generated++;
+        one.sum += logProbability;
+        if (!isEnd) one.node = trellis.add(token, one.node, one.sum);
+      }
+      const isStopped = !isStuck && !isEnd && stop !== undefined && stop(trellis.read(one.node), sentence);
+      if (isStuck || isEnd || isStopped || one.generated === intake.most[sentence]) {
         const ending: Ending = isEnd ? "end" : isStopped ? "stop" : "cut";
-        results[sentence] = trellis.hypothesis(nodes[sentence]!, {
-          score: normalised(sums[sentence]!, length, lengthPenalty),
-          logProbability: sums[sentence]!,
-          ending,
-        });
+        const score = normalised(one.sum, Math.max(one.generated, 1), lengthPenalty);
+        ended.push({ sentence, outputs: [trellis.hypothesis(one.node, { score, logProbability: one.sum, ending })] });
         continue;
       }
-      sentences[kept] = sentence;
-      tokens[kept] = token;
-      parents[kept++] = row;
+      one.token = token;
+      one.parent = row;
+      open.push(one);
     }
-    alive = kept;
+    yield { step, choice, ended };
   }
-  return results;
 }
 
-/** Runs to the end. */
-export async function finish(steps: AsyncGenerator<Chosen, Hypothesis[]>): Promise<Hypothesis[]> {
-  for (;;) {
-    const { done, value } = await steps.next();
-    if (done === true) return value;
-  }
+/** What ended, as it ends. */
+export async function* endedOf(steps: AsyncIterable<Chosen>): AsyncGenerator<readonly Ended[]> {
+  for await (const { ended } of steps) yield ended;
+}
+
+/** Runs to the end: the output of every sentence. */
+export async function finish(steps: AsyncIterable<Chosen>): Promise<Hypothesis[]> {
+  return (await inOrder(endedOf(steps))).map(([only]) => only!);
 }

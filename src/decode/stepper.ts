@@ -3,13 +3,16 @@
 
 /** One step asked of a model: hypotheses as rows, `beams` rows a sentence, sentence-major. */
 export interface Step {
-  /** Sentences still alive, as indices into the batch the stepper was started with, ascending. */
+  /**
+   * Sentences still alive, ascending: indices into the batch that the stepper was started with, and beyond it those that have
+   * joined. Whoever joins has a greater index than all before.
+   */
   readonly sentences: Int32Array;
-  /** Rows a sentence; rows = sentences.length × beams. It may change between steps: 1 on the first step, more after. */
+  /** Rows a sentence; rows = sentences.length × beams. It may change between steps: 1 where all begin, more after. */
   readonly beams: number;
   /** Last token of each row [rows]. */
   readonly tokens: Int32Array;
-  /** Which row of the previous step each row continues [rows]; ignored on the first step. */
+  /** Which row of the previous step each row continues [rows], −1 in sentences that join; ignored on the first step. */
   readonly parents: Int32Array;
 }
 
@@ -41,6 +44,8 @@ export interface SourceAttention {
 export interface Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
+  /** Whether sentences may join between steps. */
+  readonly letsJoin?: boolean;
   /** The `count` best next tokens of every row (count ≤ vocabularySize); top-k happens beside the model. */
   topCandidates(step: Step, count: number): Promise<Candidates>;
   /** Every token's log-probability [rows, vocabularySize], for searches that change scores before choosing. */

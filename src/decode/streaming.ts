@@ -32,21 +32,21 @@ export function streamSample(stepper: Stepper, options: SampleOptions): AsyncGen
 }
 
 async function* tokensOf(
-  steps: AsyncGenerator<Chosen, Hypothesis[]>,
+  steps: AsyncGenerator<Chosen>,
   ends: readonly number[],
 ): AsyncGenerator<StreamedToken, Hypothesis[]> {
-  try {
-    for (;;) {
-      const { done, value } = await steps.next();
-      if (done === true) return value;
-      const { step, choice } = value;
-      for (const [row, sentence] of step.sentences.entries()) {
-        const token = choice.tokens[row * choice.count]!;
-        const logProbability = choice.logProbabilities[row * choice.count]!;
-        if (logProbability > -Infinity && !ends.includes(token)) yield { sentence, token, logProbability };
-      }
+  const outputs: Hypothesis[] = [];
+  for await (const { step, choice, ended } of steps) {
+    for (const [row, sentence] of step.sentences.entries()) {
+      const token = choice.tokens[row * choice.count]!;
+      const logProbability = choice.logProbabilities[row * choice.count]!;
+      if (logProbability > -Infinity && !ends.includes(token)) yield { sentence, token, logProbability };
     }
-  } finally {
-    await steps.return([]);
+    for (const {
+      sentence,
+      outputs: [only],
+    } of ended)
+      outputs[sentence] = only!;
   }
+  return outputs;
 }

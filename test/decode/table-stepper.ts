@@ -40,22 +40,27 @@ export interface TableStepperOptions {
   readonly conditional: Conditional;
   /** Tokens given before the first one fed. */
   readonly before?: readonly (readonly number[])[];
+  /** Sentences join when a search lets them in, in place of all being there from the start. */
+  readonly letsJoin?: boolean;
 }
 
 /** Holds searches to the contract of `Stepper` and counts what they ask for. */
 export class TableStepper implements Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
+  readonly letsJoin: boolean;
   readonly calls = { top: 0, all: 0, logits: 0, rows: 0, steps: 0 };
   /** The sentences alive at each step. */
   readonly alive: number[][] = [];
   readonly counts: number[] = [];
   readonly #options: TableStepperOptions;
   #rows: { sentence: number; tokens: number[] }[];
+  #joined = 0;
 
   constructor(options: TableStepperOptions) {
     this.#options = options;
-    this.sentences = options.keys.length;
+    this.letsJoin = options.letsJoin ?? false;
+    this.sentences = this.letsJoin ? 0 : options.keys.length;
     this.vocabularySize = options.conditional(0, [0]).length;
     this.#rows = options.keys.map((_, sentence) => ({ sentence, tokens: [...(options.before?.[sentence] ?? [])] }));
   }
@@ -94,10 +99,16 @@ export class TableStepper implements Stepper {
       throw new Error("a step's arrays must have its rows");
     const alive = [...step.sentences];
     if (alive.some((sentence, i) => i > 0 && sentence <= alive[i - 1]!)) throw new Error("sentences must ascend");
+    const joinedBefore = this.#joined;
     this.alive.push(alive);
     this.calls.rows += size;
     this.#rows = Array.from(step.tokens, (token, row) => {
       const sentence = alive[Math.floor(row / step.beams)]!;
+      if (this.letsJoin && (isFirst || step.parents[row] === -1)) {
+        if (sentence < joinedBefore) throw new Error(`sentence ${sentence} joins a second time`);
+        this.#joined = Math.max(this.#joined, sentence + 1);
+        return { sentence, tokens: [...(this.#options.before?.[sentence] ?? []), token] };
+      }
       const parent = this.#rows[isFirst ? sentence : step.parents[row]!];
       if (parent?.sentence !== sentence) throw new Error(`row ${row} continues another sentence's row`);
       return { sentence, tokens: [...parent.tokens, token] };
