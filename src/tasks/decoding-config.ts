@@ -8,7 +8,8 @@ const count = (help: string): z.ZodInt => z.int().min(1).describe(help);
 const share = (help: string): z.ZodNumber => z.number().gt(0).lt(1).describe(help);
 const texts = (help: string): z.ZodArray<z.ZodString> => z.array(z.string().min(1)).describe(help);
 
-const keys = {
+/** Every key by itself, for sections that have some of them. */
+export const decodingKeys = {
   search: z
     .enum(["beam", "sample", "stochastic-beam"])
     .default(standard.search)
@@ -81,7 +82,7 @@ const keys = {
 } satisfies { [Key in keyof DecodingChoices]-?: z.ZodType };
 
 /** The section as a translation has it. */
-export const decodingSection = z.strictObject(keys).superRefine((options, context) => {
+export const decodingSection = z.strictObject(decodingKeys).superRefine((options, context) => {
   for (const { key, problem } of misfitsOfDecoding(options))
     context.addIssue({ code: "custom", path: [key], message: problem });
 });

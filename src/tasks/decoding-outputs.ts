@@ -41,12 +41,29 @@ export function namesOf(tokenizer: Tokenizer, ids: readonly number[]): string[] 
   return ids.map((id) => tokenizer.tokenOf(id) ?? `${id}`);
 }
 
-/** A hypothesis as text, cut before a stop string. */
-export function translatedOf(hypothesis: Hypothesis, target: Tokenizer, stop: readonly string[]): Translated {
+/** The text of tokens, read together with what they continue, if anything: a token alone may lack its space. */
+export function continuationText(
+  tokenizer: Tokenizer,
+  beginning: readonly number[],
+  tokens: readonly number[],
+): string {
+  if (beginning.length === 0) return tokenizer.decode(tokens);
+  const before = tokenizer.decode(beginning);
+  const whole = tokenizer.decode([...beginning, ...tokens]);
+  return whole.startsWith(before) ? whole.slice(before.length) : tokenizer.decode(tokens);
+}
+
+/** A hypothesis as text, cut before a stop string; `beginning` as in `continuationText`. */
+export function translatedOf(
+  hypothesis: Hypothesis,
+  target: Tokenizer,
+  stop: readonly string[],
+  beginning: readonly number[] = [],
+): Translated {
   const { tokens, tokenLogProbabilities, score, logProbability } = hypothesis;
   const isEnded = tokenLogProbabilities.length > tokens.length;
   return {
-    text: beforeStop(target.decode(tokens), stop),
+    text: beforeStop(continuationText(target, beginning, tokens), stop),
     score,
     logProbability,
     tokens: namesOf(target, isEnded ? [...tokens, target.special.end] : tokens),

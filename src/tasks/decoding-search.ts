@@ -32,8 +32,10 @@ import { outputsWanted, type DecodingChoices } from "./decoding-options.ts";
 
 /** What a search knows of one sentence beside the model. */
 export interface SentenceToDecode {
-  /** Tokens of its source, END included. */
+  /** Tokens of its source, END included; of what is gone on with, where nothing is translated. */
   readonly sourceTokens: number;
+  /** What the model has read of the output's own text, but for the last token, which it reads first; START if not said. */
+  readonly beginning?: readonly number[];
   /** What its output must hold, and what it begins with, as tokens. */
   readonly phrases: readonly (readonly number[])[];
   readonly prefix: readonly number[];
@@ -73,7 +75,7 @@ export function searchOptionsOf(
     Math.min(maxTokens[i]!, Math.max(minLength, Math.ceil(minLengthRatio * sourceTokens))),
   );
   return {
-    start: target.special.start,
+    start: sentences.map(({ beginning }) => beginning ?? [target.special.start]),
     end: target.special.end,
     maxTokens,
     minTokens,

@@ -1,5 +1,8 @@
 // Text out of tokens that come one by one: never half a character, never the beginning of what a stop string cuts off.
+import { streamGreedy, streamSample, type Stepper } from "../decode/index.ts";
 import type { Tokenizer } from "../text/index.ts";
+import { continuationText } from "./decoding-outputs.ts";
+import { searchOptionsOf, type DecodeBatchOptions, type SentenceToDecode } from "./decoding-search.ts";
 
 const replacement = "\ufffd";
 
@@ -15,13 +18,16 @@ const replacement = "\ufffd";
 export class TextStream {
   readonly #tokenizer: Tokenizer;
   readonly #stop: readonly string[];
+  readonly #beginning: readonly number[];
   readonly #ids: number[] = [];
   #said = "";
   #isStopped = false;
 
-  constructor(tokenizer: Tokenizer, stop: readonly string[] = []) {
+  /** `beginning`: the tokens of what the text continues, if anything. */
+  constructor(tokenizer: Tokenizer, stop: readonly string[] = [], beginning: readonly number[] = []) {
     this.#tokenizer = tokenizer;
     this.#stop = stop;
+    this.#beginning = beginning;
   }
 
   /** Whether a stop string has come; nothing is said after it. */
@@ -35,13 +41,17 @@ export class TextStream {
     // A run of bytes can change as a whole while it grows, and tokens without text do not end it.
     if (/^<0x[0-9A-Fa-f]{2}>$/.test(this.#tokenizer.tokenOf(id) ?? "") || this.#tokenizer.decode([id]) === "")
       return "";
-    const text = this.#tokenizer.decode(this.#ids);
+    const text = this.#text();
     return text.endsWith(replacement) ? "" : this.#say(text, false);
   }
 
   /** What is left when no more tokens come. */
   end(): string {
-    return this.#say(this.#tokenizer.decode(this.#ids), true);
+    return this.#say(this.#text(), true);
+  }
+
+  #text(): string {
+    return continuationText(this.#tokenizer, this.#beginning, this.#ids);
   }
 
   #say(text: string, isAll: boolean): string {
@@ -65,4 +75,25 @@ function overlap(text: string, string: string): number {
   for (let length = Math.min(text.length, string.length - 1); length > 0; length--)
     if (text.endsWith(string.slice(0, length))) return length;
   return 0;
+}
+
+/** The text of one sentence, piece by piece while it is written: greedily, or drawn if the choices say so. */
+export async function* writtenPieces(
+  stepper: Stepper,
+  sentence: SentenceToDecode,
+  options: DecodeBatchOptions,
+): AsyncGenerator<string> {
+  const { choices, target } = options;
+  const told = searchOptionsOf([sentence], options);
+  const tokens =
+    choices.search === "sample"
+      ? streamSample(stepper, { ...told, seed: [sentence.seed] })
+      : streamGreedy(stepper, told);
+  const text = new TextStream(target, choices.stop, sentence.beginning);
+  for await (const { token } of tokens) {
+    const piece = text.push(token);
+    if (piece !== "") yield piece;
+  }
+  const rest = text.end();
+  if (rest !== "") yield rest;
 }

@@ -18,7 +18,9 @@ export {
   type AlignOptions,
   type Candidate,
   type Completion,
+  type CompletionChoices,
   type CompletionOptions,
+  type Continuation,
   type DateExample,
   type DateSplit,
   type Distilled,
@@ -56,6 +58,7 @@ export {
 } from "./language-model-run.node.ts";
 export { readRunConfig, readWeights } from "./run-folder.node.ts";
 export { openRun, trainRun, type OpenedRun } from "./runs.node.ts";
+export { openTranslationPool, TranslationPool, type OpenTranslationPoolOptions } from "./translation-pool.node.ts";
 export {
   FolderTranslation as Translation,
   corporaOf,

@@ -5,12 +5,8 @@ export { type LanguageModelLearningOptions } from "./language-model-training.ts"
 export { type TrainingOptions, type Weights } from "./learning.ts";
 export { MaskFilling, type Candidate, type Filled, type MaskFillingOptions } from "./mask-filling.ts";
 export { type MaskedLearningOptions } from "./masked-training.ts";
-export {
-  TextGeneration,
-  type Completion,
-  type CompletionOptions,
-  type TextGenerationOptions,
-} from "./text-generation.ts";
+export { type CompletionChoices, type CompletionOptions } from "./completion-options.ts";
+export { TextGeneration, type Completion, type Continuation, type TextGenerationOptions } from "./text-generation.ts";
 export { type ScoringOptions, type TextScore } from "./text-scoring.ts";
 export { type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
 export {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { ConfigPath } from "../base/config.ts";
 import { kindOf } from "../models/choices/choice.ts";
+import { completionSection } from "./completion-config.ts";
 import { languageModelSection, textEncoderSection } from "./single-stack-config.ts";
 import { completeTokenizer, refuseNeedlessKeys, tokenizerKeys } from "./tokenizer-config.ts";
 import { labelSmoothing, refuseNeedlessTraining, trainingKeys } from "./training-config.ts";
@@ -70,32 +71,6 @@ const maskedTraining = z
   })
   .superRefine(refuseNeedlessTraining);
 
-const decoding = z
-  .strictObject({
-    maxTokens: count("Most tokens to write.", 200),
-    temperature: z
-      .number()
-      .min(0)
-      .default(1)
-      .describe("Scores are divided by it before the draw; below 1 the likely gets likelier, at 0 nothing is drawn."),
-    topK: z.int().min(1).exactOptional().describe("Draw among this many likeliest tokens; among all if not said."),
-    topP: z
-      .number()
-      .gt(0)
-      .lt(1)
-      .exactOptional()
-      .describe("Draw among the likeliest tokens that together have this probability; among all if not said."),
-    seed: z.int().min(0).default(1).describe("Of the draw: same seed, same text."),
-    beams: count("Hypotheses kept at a time, at temperature 0; 1 is greedy search.", 1),
-    lengthPenalty: z.number().default(1).describe("With beams: exponent of the length that scores are divided by."),
-  })
-  .superRefine(({ temperature, beams, topK, topP }, context) => {
-    if (beams > 1 && temperature > 0)
-      reject(context, "beams", "needs decoding.temperature 0: beam search does not draw");
-    for (const [key, value] of Object.entries({ topK, topP }))
-      if (value !== undefined && temperature === 0) reject(context, key, "has no effect at temperature 0. Remove it");
-  });
-
 const scoring = z.strictObject({
   contextTokens: z
     .int()
@@ -150,7 +125,7 @@ export const languageModelConfig = z
     tokenizer: tokenizer.prefault({}),
     data,
     training: languageModelTraining.prefault({}),
-    decoding: decoding.prefault({}),
+    decoding: completionSection.prefault({}),
     scoring: scoring.prefault({}),
   })
   .superRefine(refuseUnfit);

@@ -1,50 +1,36 @@
 // A language model in use: it goes on with texts, and says how likely they are.
 import { ConfigError, randomKey, silent, type Listener } from "../base/index.ts";
-import {
-  beamSearch,
-  greedySearch,
-  nucleus,
-  sample,
-  suppressed,
-  temperature as tempered,
-  topK as likeliest,
-  type Hypothesis,
-} from "../decode/index.ts";
+import { suppressed, type ScoreProcessor, type Stepper } from "../decode/index.ts";
 import { encodeTexts, textsOf, type TextCorpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { LanguageModelDecoder, type LanguageModel } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
+import { completionChoices, type CompletionOptions } from "./completion-options.ts";
+import type { DecodingChoices, DecodingOptions } from "./decoding-options.ts";
+import { translatedOf, type Translated } from "./decoding-outputs.ts";
+import { decodeBatch, rowsASentence, type DecodeBatchOptions, type SentenceToDecode } from "./decoding-search.ts";
+import { writtenPieces } from "./decoding-stream.ts";
 import { learnLanguageModel, type LanguageModelLearningOptions } from "./language-model-training.ts";
 import type { Weights } from "./learning.ts";
 import { TextScorer, type ScoringOptions, type TextScore } from "./text-scoring.ts";
 
-export interface CompletionOptions {
-  /** Most tokens to write. */
-  maxTokens?: number;
-  /** Scores are divided by it before the draw; at 0 nothing is drawn. */
-  temperature?: number;
-  /** Draw among this many likeliest tokens. */
-  topK?: number;
-  /** Draw among the likeliest tokens that together have this probability. */
-  topP?: number;
-  /** Of the draw: same seed, same text. */
-  seed?: number;
-  /** Hypotheses kept at a time; more than 1 is beam search, at temperature 0. */
-  beams?: number;
-  /** With beams: exponent of the length that scores are divided by. */
-  lengthPenalty?: number;
-  signal?: AbortSignal;
+/** One way to go on with a prompt, scored as a translation is. */
+export interface Continuation extends Omit<Translated, "expectedUtility"> {
+  /** Whether it came to its end, or to a stop string; otherwise maxLength cut it. */
+  readonly finished: boolean;
 }
 
 /** What was written behind a prompt. */
 export interface Completion {
   readonly prompt: string;
+  /** The text of the best one, its log-probability, and whether it came to its end. */
   readonly continuation: string;
   /** Sum over what was written, of the distribution that it was drawn from. */
   readonly logProbability: number;
-  /** Whether the text came to its end; otherwise maxTokens cut it. */
   readonly finished: boolean;
+  /** The `nbest` of them, best first. */
+  readonly continuations: readonly Continuation[];
 }
 
 export interface TextGenerationOptions {
@@ -52,7 +38,7 @@ export interface TextGenerationOptions {
   tokenizer: Tokenizer;
   /** Parameters by name; without them the model must be trained first. */
   weights?: Weights;
-  decoding?: Omit<CompletionOptions, "signal">;
+  decoding?: CompletionOptions;
   scoring?: ScoringOptions;
   /** "int8" writes in whole numbers of 8 bits: faster, a little less exact. */
   precision?: "float32" | "int8";
@@ -63,6 +49,10 @@ export interface TextGenerationOptions {
 /** Prompts that are gone on with at a time. */
 const promptsAtATime = 64;
 
+const nothingWritten = { text: "", logProbability: 0, finished: false };
+
+type Settings = DecodingChoices & Pick<DecodingOptions, "signal" | "processors">;
+
 /**
  * Writes on and scores with a decoder-only model.
  * @example
@@ -72,7 +62,7 @@ const promptsAtATime = 64;
 export class TextGeneration {
   readonly model: LanguageModel;
   readonly tokenizer: Tokenizer;
-  readonly decoding: Omit<CompletionOptions, "signal">;
+  readonly decoding: CompletionOptions;
   readonly scoring: ScoringOptions;
   readonly session: SessionOptions;
   readonly #precision: "float32" | "int8";
@@ -140,7 +130,7 @@ export class TextGeneration {
 
   /** The same with what is known besides. What is written behind a prompt depends on its place in the list, not on its neighbours. */
   generate(prompts: readonly string[], options: CompletionOptions = {}): Promise<Completion[]> {
-    return this.#generate(prompts, settle(this.decoding, options), 0);
+    return this.#generate(prompts, completionChoices(this.decoding, options), 0);
   }
 
   /** The same for prompts that come one by one, with memory for a few of them. */
@@ -148,7 +138,7 @@ export class TextGeneration {
     prompts: AsyncIterable<string> | Iterable<string>,
     options: CompletionOptions = {},
   ): AsyncGenerator<Completion> {
-    const settings = settle(this.decoding, options);
+    const settings = completionChoices(this.decoding, options);
     let [window, seen] = [[] as string[], 0];
     for await (const prompt of prompts) {
       window.push(prompt);
@@ -160,25 +150,53 @@ export class TextGeneration {
   }
 
   async #generate(prompts: readonly string[], settings: Settings, before: number): Promise<Completion[]> {
-    const beginnings = prompts.map((prompt, i) => this.#encode(prompt, before + i, settings.maxTokens));
+    const { signal, processors, ...choices } = settings;
+    const inputs = prompts.map((prompt, i) => this.#sentence(prompt, before + i, choices));
+    const lengthOf = (i: number): number => inputs[i]!.beginning.length;
     // A batch begins with texts of one length.
-    const order = beginnings.map((_, i) => i).sort((a, b) => beginnings[a]!.length - beginnings[b]!.length || a - b);
+    const order = inputs.map((_, i) => i).sort((a, b) => lengthOf(a) - lengthOf(b) || a - b);
     const results = new Array<Completion>(prompts.length);
+    const rows = rowsASentence(choices);
     for (let first = 0; first < order.length;) {
-      const { length } = beginnings[order[first]!]!;
-      const batch = order.slice(first, first + promptsAtATime).filter((i) => beginnings[i]!.length === length);
-      const found = await this.#search(
-        batch.map((i) => beginnings[i]!),
-        { ...settings, seeds: batch.map((i) => randomKey(settings.seed, before + i).low) },
+      const length = lengthOf(order[first]!);
+      const size = Math.min(promptsAtATime, Math.max(1, Math.floor(choices.batchTokens / (length * rows))));
+      const batch = order.slice(first, first + size).filter((i) => lengthOf(i) === length);
+      const beginnings = batch.flatMap((i) => new Array<readonly number[]>(rows).fill(inputs[i]!.beginning));
+      const found = await decodeBatch(
+        await this.#start(beginnings),
+        batch.map((i) => inputs[i]!),
+        this.#searchOptions(choices, length, { signal, processors }),
       );
-      batch.forEach((i, row) => {
-        const { tokens, logProbability, finished } = found[row]!;
-        const continuation = this.#continuation(beginnings[i]!, tokens);
-        results[i] = { prompt: prompts[i]!, continuation, logProbability, finished };
-      });
+      for (const [row, i] of batch.entries()) {
+        const continuations = found[row]!.map((hypothesis) => ({
+          ...translatedOf(hypothesis, this.tokenizer, choices.stop, inputs[i]!.beginning),
+          finished: hypothesis.finished,
+        }));
+        // Where rules let nothing follow there may be none.
+        const { text: continuation, logProbability, finished } = continuations[0] ?? nothingWritten;
+        results[i] = { prompt: prompts[i]!, continuation, logProbability, finished, continuations };
+      }
       first += batch.length;
     }
     return results;
+  }
+
+  /**
+   * What comes after a prompt, piece by piece as it is written: drawn, or greedily at temperature 0. The pieces put together are the
+   * whole continuation; a character comes whole or not yet. Leaving the loop ends the search, as does `signal`, which throws an
+   * AbortError.
+   *
+   * @example
+   * for await (const piece of generation.stream("It is a truth", { seed: 7 })) process.stdout.write(piece);
+   */
+  async *stream(prompt: string, options: Omit<CompletionOptions, "beams" | "nbest"> = {}): AsyncGenerator<string> {
+    const settings = completionChoices(this.decoding, { ...options, beams: 1, nbest: 1 });
+    const { signal, processors, ...choices } = settings;
+    const sentence = this.#sentence(prompt, 0, choices);
+    if (choices.search === "stochastic-beam" || choices.phrases.length > 0)
+      throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
+    const told = this.#searchOptions(choices, sentence.beginning.length, { signal, processors });
+    yield* writtenPieces(await this.#start([sentence.beginning]), sentence, told);
   }
 
   /**
@@ -197,11 +215,22 @@ export class TextGeneration {
     return this.#scorer.score(stream, { ...this.scoring, ...options });
   }
 
+  #sentence(prompt: string, index: number, { maxLength, phrases, seed }: DecodingChoices) {
+    const beginning = this.#encode(prompt, index, maxLength);
+    return {
+      beginning,
+      sourceTokens: beginning.length,
+      phrases: phrases.map((phrase) => this.tokenizer.encode(phrase)),
+      prefix: [],
+      seed: randomKey(seed, index).low,
+    } satisfies SentenceToDecode;
+  }
+
   /** END, behind which a text begins, and the prompt; of a long one the last tokens that leave room for what is to come. */
-  #encode(prompt: string, index: number, maxTokens: number): number[] {
+  #encode(prompt: string, index: number, maxLength: number): number[] {
     const ids = [this.tokenizer.special.end, ...this.tokenizer.encode(prompt)];
     const { maxPositions } = this.model;
-    const room = maxPositions + 1 - Math.min(maxTokens, Math.ceil(maxPositions / 2));
+    const room = maxPositions + 1 - Math.min(maxLength, Math.ceil(maxPositions / 2));
     if (ids.length <= room) return ids;
     this.#listener({
       type: "log",
@@ -211,37 +240,26 @@ export class TextGeneration {
     return ids.slice(-room);
   }
 
-  async #search(
-    beginnings: readonly (readonly number[])[],
-    { maxTokens, temperature, topK, topP, seeds, beams, lengthPenalty, signal }: Settings & { seeds: number[] },
-  ): Promise<Hypothesis[]> {
-    this.#decoder ??= new LanguageModelDecoder(this.model, this.weights, this.session, { precision: this.#precision });
-    const stepper = await this.#decoder.start(beginnings);
+  /** What is told to the search over a batch whose prompts have this many tokens. */
+  #searchOptions(
+    choices: DecodingChoices,
+    promptTokens: number,
+    { signal, processors = [] }: { signal: AbortSignal | undefined; processors: readonly ScoreProcessor[] | undefined },
+  ): DecodeBatchOptions {
     const { pad, unknown, start, end } = this.tokenizer.special;
-    const shared = {
-      start: beginnings,
-      end,
-      maxTokens: Math.min(maxTokens, this.model.maxPositions + 1 - beginnings[0]!.length),
-      processors: [suppressed([pad, unknown, start])],
-      ...(signal && { signal }),
+    const maxLength = Math.min(choices.maxLength, this.model.maxPositions + 1 - promptTokens);
+    return {
+      choices: { ...choices, maxLength, minLength: Math.min(choices.minLength, maxLength) },
+      target: this.tokenizer,
+      signal,
+      processors: [suppressed([pad, unknown, start].filter((id) => id !== end)), ...processors],
     };
-    if (beams > 1)
-      return (await beamSearch(stepper, { ...shared, beams, lengthPenalty, nbest: 1 })).map(([best]) => best!);
-    if (temperature === 0) return greedySearch(stepper, shared);
-    const processors = [
-      ...shared.processors,
-      ...(temperature === 1 ? [] : [tempered(temperature)]),
-      ...(topK === undefined ? [] : [likeliest(topK)]),
-      ...(topP === undefined ? [] : [nucleus(topP)]),
-    ];
-    return sample(stepper, { ...shared, processors, seed: seeds });
   }
 
-  /** The text of what was written, read together with what it continues: a token alone may lack its space. */
-  #continuation(beginning: readonly number[], tokens: readonly number[]): string {
-    const before = this.tokenizer.decode(beginning);
-    const whole = this.tokenizer.decode([...beginning, ...tokens]);
-    return whole.startsWith(before) ? whole.slice(before.length) : this.tokenizer.decode(tokens);
+  /** Reads the beginnings of texts, all of one length. */
+  #start(beginnings: readonly (readonly number[])[]): Promise<Stepper> {
+    this.#decoder ??= new LanguageModelDecoder(this.model, this.weights, this.session, { precision: this.#precision });
+    return this.#decoder.start(beginnings);
   }
 
   async dispose(): Promise<void> {
@@ -253,36 +271,4 @@ export class TextGeneration {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-}
-
-interface Settings extends CompletionOptions {
-  maxTokens: number;
-  temperature: number;
-  seed: number;
-  beams: number;
-  lengthPenalty: number;
-}
-
-/** What was said now goes before what was configured; beams said now mean that nothing is drawn. */
-function settle(configured: CompletionOptions, said: CompletionOptions): Settings {
-  const asksForBeams = said.beams !== undefined && said.beams > 1;
-  const { topK: _, topP: __, temperature: ___, ...rest } = configured;
-  const drawsNothing = said.temperature === 0 || (asksForBeams && said.temperature === undefined);
-  const settings = {
-    maxTokens: 200,
-    temperature: drawsNothing ? 0 : 1,
-    seed: 1,
-    beams: 1,
-    lengthPenalty: 1,
-    ...(drawsNothing ? rest : configured),
-    ...said,
-  };
-  const { temperature, beams, topK, topP } = settings;
-  if (!(temperature >= 0)) throw new ConfigError("temperature", `must be 0 or more (got ${temperature}).`);
-  if (beams > 1 && temperature > 0)
-    throw new ConfigError("beams", "beam search does not draw. Set temperature to 0, or beams to 1.");
-  for (const [key, value] of Object.entries({ topK, topP }))
-    if (value !== undefined && temperature === 0)
-      throw new ConfigError(key, "has no effect at temperature 0, where nothing is drawn. Remove it.");
-  return settings;
 }

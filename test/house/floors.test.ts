@@ -24,6 +24,7 @@ const ownDoors = [
   "models/choices/choice.ts",
   "models/choices/combinations.ts",
   "models/presets.ts",
+  "tasks/completion-config.ts",
   "tasks/decoding-config.ts",
   "tasks/task-config.ts",
   "tasks/translation-config.ts",

@@ -1,17 +1,18 @@
 // The options that generate, evaluate, distill and bench share: which models, and how they search. The flags of decoding are made of
 // its configuration section, so that an option is described once.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { z } from "zod";
 import { type ConfigOption, describeConfig } from "../../base/config.ts";
 import { ConfigError, type Listener } from "../../base/index.ts";
 import {
   openTranslation,
+  openTranslationPool,
   type DecodingChoices,
   type DecodingOptions,
   type OpenTranslationOptions,
   type Translation,
 } from "../../tasks/index.node.ts";
+import type { completionKeys } from "../../tasks/completion-config.ts";
 import { decodingSection } from "../../tasks/decoding-config.ts";
 
 export interface DecodingFlags extends Partial<DecodingChoices> {
@@ -20,6 +21,7 @@ export interface DecodingFlags extends Partial<DecodingChoices> {
   adapter?: string;
   int8?: boolean;
   ensemble?: string[];
+  replicas?: number;
 }
 
 /** For commander: an option that is a count. */
@@ -40,6 +42,8 @@ export function decimal(text: string): number {
 /** What flags mean besides, on runs of other tasks. */
 const elsewhere: Partial<Record<keyof DecodingChoices, string>> = {
   temperature: "language models: 0 draws nothing",
+  search: "language models draw if not said",
+  maxLength: "language models: 200 if not said",
   candidates: "masked language models, with --json: tokens to name for each mask",
 };
 
@@ -55,7 +59,12 @@ export function withDecodingOptions(command: Command, { except = [] }: SharedOpt
     .option("--checkpoint <path>", "another checkpoint's folder or .safetensors file than the run's own choice")
     .option("--adapter <folder>", "an adapter to put on the model, as heddle adapter save writes it")
     .option("--ensemble <path...>", "take the mean with these: folders of runs, or checkpoints of this run")
-    .option("--int8", "decode in whole numbers of 8 bits: faster, a little less exact");
+    .option("--int8", "decode in whole numbers of 8 bits: faster, a little less exact")
+    .option(
+      "--replicas <n>",
+      "share lines out among so many copies of one thread each: with a small model, one for each processor core is fastest",
+      wholeNumber,
+    );
   for (const option of describeConfig(decodingSection))
     if (!(except as readonly string[]).includes(option.path)) command.addOption(flagOf(option));
   return command;
@@ -91,34 +100,35 @@ export function weightsOf({
 
 /** What was said of the search, checked, without what was not said. */
 export function decodingOf(flags: DecodingFlags): DecodingOptions {
+  return saidOf(decodingSection, flags);
+}
+
+/** The same of a section with other keys. */
+export function saidOf(
+  section: typeof decodingSection | typeof completionKeys,
+  flags: object,
+): Record<string, unknown> {
   const said: [string, unknown][] = [];
-  for (const { path, type } of describeConfig(decodingSection)) {
-    const given: unknown = flags[path as keyof DecodingChoices];
-    if (given === undefined) continue;
+  const [given, checks] = [new Map(Object.entries(flags)), new Map<string, z.ZodType>(Object.entries(section.shape))];
+  for (const { path, type } of describeConfig(section)) {
+    const asked: unknown = given.get(path);
+    if (asked === undefined) continue;
     // Of a choice commander knows the names alone.
-    const value = given === "true" ? true : given === "false" ? false : given;
-    if (!decodingSection.shape[path as keyof DecodingChoices].safeParse(value).success)
+    const value = asked === "true" ? true : asked === "false" ? false : asked;
+    if (checks.get(path)?.safeParse(value).success !== true)
       throw new ConfigError(flagName(path), `must be ${type} (got ${JSON.stringify(value)}).`);
     said.push([path, value]);
   }
   return Object.fromEntries(said);
 }
 
-/** The translation of a run, with the others of its ensemble. */
+/** The translation of a run, with the others of its ensemble, or several copies of it. */
 export async function openEnsemble(
   flags: DecodingFlags,
   decoding: DecodingOptions,
   listener: Listener,
 ): Promise<Translation> {
-  const { model, ensemble = [], int8 } = flags;
-  const translation = await openTranslation(model, { ...weightsOf(flags), decoding, listener });
-  for (const path of ensemble) {
-    const isRun = existsSync(join(path, "config.yaml"));
-    const precision = int8 === true ? ({ precision: "int8" } as const) : {};
-    const other = isRun
-      ? await openTranslation(path, { ...precision, listener })
-      : await openTranslation(model, { ...precision, checkpoint: path, listener });
-    translation.ensembleWith(other);
-  }
-  return translation;
+  const { model, ensemble, replicas = 1 } = flags;
+  const options = { ...weightsOf(flags), ...(ensemble && { ensemble }), decoding, listener };
+  return replicas === 1 ? openTranslation(model, options) : openTranslationPool(model, { ...options, replicas });
 }

@@ -8,7 +8,10 @@ import { translateLines, type TranslateFlags } from "./translate-lines.ts";
 export function generateCommand(): Command {
   return withDecodingOptions(new Command("generate"))
     .option("--scores", "put each output's score and a tab in front of it")
-    .option("--json", "one JSON object a line: source, and translations with score and logProbability")
+    .option(
+      "--json",
+      "one JSON object a line: source and translations, or prompt and continuations, with score and logProbability",
+    )
     .option("--token-scores", "with --json: every token and its log-probability too")
     .option(
       "--align [layer.head]",

@@ -1,4 +1,5 @@
 // heddle generate and heddle evaluate on runs that learnt from plain text.
+import { describeConfig } from "../../base/config.ts";
 import { ConfigError, type Listener } from "../../base/index.ts";
 import { readLines, textFiles, type TextCorpus } from "../../data/index.node.ts";
 import {
@@ -8,16 +9,18 @@ import {
   readRunConfig,
   type CompletionOptions,
 } from "../../tasks/index.node.ts";
+import { completionKeys } from "../../tasks/completion-config.ts";
 import type { TaskConfig } from "../../tasks/task-config.ts";
 import { print } from "../output.ts";
 import { ProgressLine } from "../progress.ts";
-import { weightsOf, type DecodingFlags } from "./decoding-options.ts";
+import { saidOf, weightsOf, type DecodingFlags } from "./decoding-options.ts";
 
 export interface TextFlags extends DecodingFlags {
   source?: string;
   contextTokens?: number;
   overlapTokens?: number;
   scores?: boolean;
+  tokenScores?: boolean;
   json?: boolean;
 }
 
@@ -38,14 +41,31 @@ export async function generateTexts(flags: TextFlags): Promise<void> {
   const lines = readLines(process.stdin, { name: "standard input", listener });
   const { task } = await readRunConfig(flags.model);
   if (task === "masked-language-model") return fillMasks(flags, lines, listener);
-  const drawing = ["temperature", "topK", "topP", "seed"];
-  refuseFlags(flags, [...common, "int8", "scores", "beams", "lengthPenalty", "maxLength", ...drawing], task);
+  const decoding = describeConfig(completionKeys).map(({ path }) => path);
+  refuseFlags(flags, [...common, "int8", "scores", "tokenScores", ...decoding], task);
+  const { json, scores, tokenScores } = flags;
+  if (tokenScores === true && json !== true) throw new ConfigError("--token-scores", "needs --json to stand in.");
   await using generation = await openTextGeneration(flags.model, { ...weightsOf(flags), listener });
-  for await (const completion of generation.generateEach(lines, completionOf(flags))) {
-    const { prompt, continuation, logProbability } = completion;
-    const score = flags.scores === true ? `${logProbability.toFixed(6)}\t` : "";
-    await print(`${flags.json === true ? JSON.stringify(completion) : `${score}${prompt}${continuation}`}\n`);
+  const options = wideEnough(saidOf(completionKeys, flags), generation.decoding);
+  for await (const { continuations, ...best } of generation.generateEach(lines, options)) {
+    if (json === true) {
+      const all = continuations.map(({ tokens, tokenLogProbabilities, ...rest }) =>
+        tokenScores === true ? { ...rest, tokens, tokenLogProbabilities } : rest,
+      );
+      await print(`${JSON.stringify({ ...best, continuations: all })}\n`);
+    } else
+      for (const { text, score } of continuations)
+        await print(`${scores === true ? `${score.toFixed(6)}\t` : ""}${best.prompt}${text}\n`);
   }
+}
+
+/** As many beams as outputs that are asked for, where nothing was said of beams and there are beams at all. */
+function wideEnough(said: CompletionOptions, { search: configured, temperature, beams = 1 }: CompletionOptions) {
+  const {
+    nbest = 1,
+    search = said.temperature === 0 ? "beam" : (configured ?? (temperature === 0 ? "beam" : "sample")),
+  } = said;
+  return search !== "sample" && said.beams === undefined && nbest > beams ? { ...said, beams: nbest } : said;
 }
 
 async function fillMasks(flags: TextFlags, lines: AsyncIterable<string>, listener: Listener): Promise<void> {
@@ -57,12 +77,6 @@ async function fillMasks(flags: TextFlags, lines: AsyncIterable<string>, listene
     const filled = await filling.fill(source, candidates === undefined ? {} : { candidates });
     await print(`${flags.json === true ? JSON.stringify({ source, ...filled }) : filled.text}\n`);
   }
-}
-
-function completionOf(flags: TextFlags): CompletionOptions {
-  const { maxLength: maxTokens, beams, lengthPenalty, temperature, topK, topP, seed } = flags;
-  const all = { maxTokens, beams, lengthPenalty, temperature, topK, topP, seed };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 /** Says how well a run's model foretells a file, or the test text of its configuration. */
