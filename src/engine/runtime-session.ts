@@ -38,6 +38,9 @@ export class RuntimeSession implements Session {
   #wrap(host: HostTensor): RuntimeTensor {
     const known = this.#wrapped.get(host);
     if (known !== undefined) return known;
+    // The runtime refuses memory that threads share, so what lies in it is copied, anew for every run as others may write there.
+    if (isShared(host.data.buffer))
+      return new this.#Tensor(host.dtype as "float32", (host.data as Float32Array).slice(), host.dims);
     const wrapped = new this.#Tensor(host.dtype as "float32", host.data as Float32Array, host.dims);
     this.#wrapped.set(host, wrapped);
     return wrapped;
@@ -77,6 +80,10 @@ export class RuntimeSession implements Session {
   async dispose(): Promise<void> {
     await this.#session.release();
   }
+}
+
+function isShared(buffer: ArrayBufferLike): boolean {
+  return typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
 }
 
 function fill(name: string, host: HostTensor, { data, dims }: RuntimeTensor): void {

@@ -32,7 +32,7 @@ export interface SessionOptions {
 export interface Session {
   /**
    * Runs the program once. A fetch that names an array has the result written into it; the others are returned.
-   * The arrays of feeds and fetches are used in place.
+   * The arrays of feeds and fetches are used in place, but for feeds that threads share, which are copied.
    */
   run(
     feeds: ReadonlyMap<string, HostTensor>,
