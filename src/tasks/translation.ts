@@ -49,7 +49,7 @@ interface Sentence extends SentenceToDecode {
 }
 
 /** Lines are searched in the order of their lengths within windows of this many, and given back in their own order. */
-const windowLines = 1024;
+export const windowLines = 1024;
 
 /**
  * Translates with a Transformer, or another model from one sequence to another.

@@ -72,7 +72,8 @@ export class WorkerPool<Job, Result> {
     worker.on("error", (error) => (reason = error instanceof Error ? error.message : String(error)));
     const exited = new Promise<void>((resolve) => {
       worker.once("exit", (code) => {
-        if (!this.#isEnding) this.#break(member, reason === "" ? `it left with code ${code}` : reason);
+        if (!this.#isEnding || member.task !== undefined)
+          this.#break(member, reason === "" ? `it left with code ${code}` : reason);
         resolve();
       });
     });
