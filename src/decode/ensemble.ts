@@ -2,7 +2,7 @@
 import { ConfigError } from "../base/index.ts";
 import { CandidateList } from "./candidate-list.ts";
 import { logSumExp } from "./log-sum-exp.ts";
-import type { Candidates, Step, Stepper } from "./stepper.ts";
+import type { Candidates, SourceAttention, Step, Stepper } from "./stepper.ts";
 
 export interface EnsembleOptions {
   /** Mean of the probabilities, or of their logarithms, which lets each model veto a token. */
@@ -50,6 +50,8 @@ class Ensemble implements Stepper {
   readonly #shares: readonly number[];
   readonly #average: "probabilities" | "logProbabilities";
   readonly #list = new CandidateList();
+  /** The mean of where the members look, if all of them show it. */
+  readonly attention?: () => SourceAttention;
 
   constructor(members: readonly Stepper[], shares: readonly number[], average: "probabilities" | "logProbabilities") {
     this.#members = members;
@@ -57,6 +59,15 @@ class Ensemble implements Stepper {
     this.#average = average;
     this.sentences = members[0]!.sentences;
     this.vocabularySize = members[0]!.vocabularySize;
+    if (members.every((member) => member.attention !== undefined)) this.attention = () => this.#meanAttention();
+  }
+
+  #meanAttention(): SourceAttention {
+    const [first, ...others] = this.#members.map((member) => member.attention!());
+    const weights = first!.weights.map((weight) => weight * this.#shares[0]!);
+    for (const [i, other] of others.entries())
+      for (let at = 0; at < weights.length; at++) weights[at]! += this.#shares[i + 1]! * other.weights[at]!;
+    return { ...first!, weights };
   }
 
   async logProbabilities(step: Step): Promise<Float32Array> {

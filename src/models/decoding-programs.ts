@@ -2,6 +2,7 @@
 import { affine, concat, dim, input, logSoftmax, topK, type Program, type Tensor } from "../tensor/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
+import { sourceAttention, type SourceAttentionChoice } from "./source-attention.ts";
 import { StepTrace, type StreamReach } from "./step-trace.ts";
 
 /** The source, read once: `sourceIds` [batch, sourceTime] → what the model's steps want of it. */
@@ -24,25 +25,30 @@ export interface StepOptions {
   beams: number;
   /** Where a text without end is read. */
   stream?: StreamReach | undefined;
+  /** Sentences joined at unlike times, so that not all see all entries. */
+  isRagged?: boolean;
+  /** Also gives where the rows looked in the source, by this layer and head. */
+  attention?: SourceAttentionChoice | undefined;
 }
 
 /**
  * One token for every hypothesis, `batch` sentences with `beams` hypotheses each; rows = beams · batch, beam by beam.
  *
- * Inputs: `tokens` [rows], `position` [1], what `sourceProgram` gave, and what earlier steps left: keys and values
+ * Inputs: `tokens` [rows], `position` [1], `places` [rows], what `sourceProgram` gave, and what earlier steps left: keys and values
  * `pastKey.0`, `pastValue.0` … [entries, batch, heads, dHead] with entries = steps · beams, each step appending the rows of all
  * its hypotheses; states `state.…` [parentRows, ..] with `parents` [rows], the row that each row continues.
  * Outputs: `newEntries` [2 · layers · beams, batch, heads, dHead], each layer's keys and then its values; `newState.…`;
- * `scores` [rows, vocabulary], or the best [rows, wanted] with their `ids`.
+ * `scores` [rows, vocabulary], or the best [rows, wanted] with their `ids`; `attention` [rows, sourceTime] where it is asked for.
  */
-export function stepProgram(model: Writer, { wanted, beams, stream }: StepOptions): Program {
-  const trace = new StepTrace(beams, stream);
+export function stepProgram(model: Writer, { wanted, beams, stream, isRagged, attention }: StepOptions): Program {
+  const trace = new StepTrace(beams, stream, isRagged);
   const hidden = model.step(trace);
   const { table, bias } = model.outputLayer();
   const logits = affine(hidden, table, bias, { transposeB: true });
   const outputs: Record<string, Tensor> = {};
   if (trace.newEntries.length > 0) outputs.newEntries = concat(trace.newEntries, 0);
   for (const [name, state] of Object.entries(trace.newStates)) outputs[`newState.${name}`] = state;
+  if (attention !== undefined) outputs.attention = sourceAttention(trace, attention);
   if (wanted === "logits") outputs.scores = logits;
   else if (wanted === "logProbabilities") outputs.scores = logSoftmax(logits);
   else {

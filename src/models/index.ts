@@ -81,6 +81,7 @@ export {
 export { drawnMasks, nonAutoregressiveLoss, type NonAutoregressiveLossOptions } from "./non-autoregressive-loss.ts";
 export { fillingProgram, NonAutoregressiveDecoder, readingProgram, ReadSources } from "./non-autoregressive-writer.ts";
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
+export { type SourceAttentionChoice } from "./source-attention.ts";
 export { cacheBytesPerToken, StepTrace, type CacheShape, type StreamReach } from "./step-trace.ts";
 export { poolKeyValueHeads, type PoolKeyValueHeadsOptions } from "./grouped-query-conversion.ts";
 export { teacherForcing, type TeacherForcingOptions } from "./teacher-forcing.ts";
@@ -112,4 +113,5 @@ export {
   TransformerDecoder,
   TransformerStepper,
   type StepProgramsOptions,
+  type StepperOptions,
 } from "./transformer-stepper.ts";

@@ -138,11 +138,22 @@ export class LstmTranslator extends Module implements SequenceToSequence {
 
   /** Padding behind a target changes nothing before it, so targets need no mask. */
   teacherForced(sourceIds: Tensor, targetIds: Tensor): { hidden: Tensor; reports: PassReports } {
+    return { hidden: this.#write(sourceIds, targetIds).output, reports: new PassReports() };
+  }
+
+  crossAttention(sourceIds: Tensor, targetIds: Tensor): readonly Tensor[] {
+    const { weights } = this.#write(sourceIds, targetIds);
+    if (weights === undefined) return [];
+    const [batch, targetTime, sourceTime] = weights.shape as readonly [Dim, Dim, Dim];
+    return [reshape(weights, [batch, 1, targetTime, sourceTime])];
+  }
+
+  #write(sourceIds: Tensor, targetIds: Tensor): { output: Tensor; weights?: Tensor } {
     const { memory, states } = this.encode(sourceIds);
     let x = this.target.forward(targetIds);
     for (const [i, layer] of this.decoder.entries())
       x = layer.forward(this.#dropout.forward(x), { state: states[i] }).output;
-    return { hidden: this.#read(x, memory), reports: new PassReports() };
+    return this.#look(x, memory);
   }
 
   /**
@@ -171,7 +182,7 @@ export class LstmTranslator extends Module implements SequenceToSequence {
       trace.leave(`${i}.cell`, next.cell);
       x = next.hidden;
     }
-    if (this.attention === undefined) return this.#read(x, undefined);
+    if (this.attention === undefined) return this.#look(x, undefined).output;
     const { batch, beams, rows } = trace;
     const sourceTime = dim("sourceTime");
     const memory = {
@@ -181,16 +192,17 @@ export class LstmTranslator extends Module implements SequenceToSequence {
     };
     // Rows lie beam by beam; the beams of a sentence are queries side by side.
     const asked = transpose(reshape(x, [beams, batch, dHidden]), [1, 0, 2]); // [batch, beams, dHidden]
-    return reshape(transpose(this.#read(asked, memory), [1, 0, 2]), [rows, this.options.dModel]);
+    const { output, weights } = this.#look(asked, memory);
+    trace.looked.push(reshape(weights!, [batch, 1, beams, sourceTime]));
+    return reshape(transpose(output, [1, 0, 2]), [rows, this.options.dModel]);
   }
 
-  /** [.., dHidden] → what the output layer reads, [.., dModel] */
-  #read(x: Tensor, memory: LuongMemory | undefined): Tensor {
+  /** [.., dHidden] → what the output layer reads, [.., dModel], and with attention where it looked, [.., time] */
+  #look(x: Tensor, memory: LuongMemory | undefined): { output: Tensor; weights?: Tensor } {
     const kept = this.#dropout.forward(x);
-    const output =
-      this.attention !== undefined && memory !== undefined
-        ? this.attention.forward(kept, memory).output
-        : tanh(this.readOff!.forward(kept));
-    return this.#dropout.forward(output);
+    if (this.attention === undefined || memory === undefined)
+      return { output: this.#dropout.forward(tanh(this.readOff!.forward(kept))) };
+    const { output, weights } = this.attention.forward(kept, memory);
+    return { output: this.#dropout.forward(output), weights };
   }
 }

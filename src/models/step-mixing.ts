@@ -37,8 +37,13 @@ export function stepMix(
   x: Tensor,
   { layer, positions }: { layer: number; positions: AttentionPositions | undefined },
 ): Mixed {
-  if (mixer instanceof MultiHeadAttention) return stepSelfAttention(trace, mixer, x, positions);
+  if (mixer instanceof MultiHeadAttention) {
+    if (positions !== undefined && positions.isRelative !== true) trace.countsPlaces("positions");
+    if (mixer.kernel.keeps !== undefined && mixer.kernel.isRelative !== true) trace.countsPlaces(mixer.kernel.name);
+    return stepSelfAttention(trace, mixer, x, positions);
+  }
   if (isRecurrent(mixer)) {
+    if (mixer.isRelative !== true) trace.countsPlaces(`layer ${layer}`);
     const state = Object.fromEntries(
       Object.entries(mixer.state).map(([name, shape]) => [name, trace.state(`${layer}.${name}`, shape)]),
     );
@@ -130,6 +135,7 @@ export function stepCrossAttention(
   const query = queriesByHead(reshape(asked, [beams, batch, heads, dHead])); // [batch, heads, beams, dHead]
   if (heads === keyValueHeads) {
     const weights = softmax(add(matmul(query, key), bias));
+    trace.looked.push(weights);
     return { output: attention.output.forward(mergeQueries(matmul(weights, value))), weights };
   }
   // Heads that share keys ask them side by side.
@@ -137,10 +143,9 @@ export function stepCrossAttention(
   const weights = softmax(add(matmul(grouped, key), bias));
   const context = reshape(matmul(weights, value), [batch, heads, beams, dHead]);
   const time = key.shape[3] as Dim;
-  return {
-    output: attention.output.forward(mergeQueries(context)),
-    weights: reshape(weights, [batch, heads, beams, time]),
-  };
+  const byHead = reshape(weights, [batch, heads, beams, time]);
+  trace.looked.push(byHead);
+  return { output: attention.output.forward(mergeQueries(context)), weights: byHead };
 }
 
 interface Projection {

@@ -35,7 +35,10 @@ export class StepTrace {
   readonly rows: Dim;
   /** The last token of each row: int32 [rows]. */
   readonly tokens: Tensor;
-  /** How many tokens stand before it: int32 [1]. */
+  /**
+   * How many steps there were before it: int32 [1]. Where sentences join, theirs did not begin at 0: whoever reads this must go by
+   * distances alone, or say so with `countsPlaces`. Where no sentence joins it is the number of tokens before this one.
+   */
   readonly position: Tensor;
   readonly inputs: Record<string, Tensor>;
   /** Keys and values of this token, layer by layer: [beams, batch, heads, dHead]. */
@@ -45,8 +48,16 @@ export class StepTrace {
   /** Shapes without the axis of rows. */
   readonly states = new Map<string, Shape>();
   readonly newStates: Record<string, Tensor> = {};
+  /** Where each layer that looks at the source looked: [batch, heads, beams, sourceTime]. */
+  readonly looked: Tensor[] = [];
 
-  constructor(beams: number, stream?: StreamReach) {
+  /** What keeps sentences from joining a batch under way: the parts that must know where a text began. */
+  readonly bound: string[] = [];
+  readonly #isRagged: boolean;
+
+  /** `isRagged`: some sentences joined later than others, so that not all see all entries. */
+  constructor(beams: number, stream?: StreamReach, isRagged = false) {
+    this.#isRagged = isRagged;
     if (stream !== undefined && beams !== 1)
       throw new ShapeError(`a text without end is read by one hypothesis, got ${beams} beams`);
     this.beams = beams;
@@ -55,6 +66,16 @@ export class StepTrace {
     this.tokens = input("tokens", "int32", [this.rows]);
     this.position = input("position", "int32", [1]);
     this.inputs = { tokens: this.tokens, position: this.position };
+  }
+
+  /** How many tokens of its own text stand before each row's: int32 [rows]. */
+  get places(): Tensor {
+    return this.given("places", "int32", [this.rows]);
+  }
+
+  /** A part says that it counts places from the beginning of the batch, so that none may join later. */
+  countsPlaces(part: string): void {
+    if (!this.bound.includes(part)) this.bound.push(part);
   }
 
   /** An input of the step by name, made when it is first asked for. */
@@ -75,10 +96,10 @@ export class StepTrace {
 
   /**
    * 0 for the entries that a hypothesis descends from and large and negative elsewhere: [batch, 1, beams, entries + beams], so
-   * reordering beams moves nothing. With one beam every entry is its own.
+   * reordering beams moves nothing. With one beam every entry is its own, but for those from before a sentence joined.
    */
   get visible(): Tensor | undefined {
-    if (this.beams === 1) return undefined;
+    if (this.beams === 1 && !this.#isRagged) return undefined;
     return this.given("visible", "float32", [this.batch, 1, this.beams, addDims(this.entries, this.beams)]);
   }
 

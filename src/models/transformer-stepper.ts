@@ -1,12 +1,14 @@
 // A trained model as search sees it: source read once, what tokens leave kept, one token a step.
 import { allocate, ConfigError, elementCount, ShapeError, type HostTensor } from "../base/index.ts";
-import type { Candidates, Step, Stepper } from "../decode/index.ts";
+import type { Candidates, SourceAttention, Step, Stepper } from "../decode/index.ts";
 import { compile, quantized, type Executable, type SessionOptions } from "../engine/index.ts";
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
-import { withoutDropout, type Program } from "../tensor/index.ts";
+import { randomInputs, withoutDropout, type Program } from "../tensor/index.ts";
+import { RowDropout, withRowDropout } from "./row-dropout.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
+import { sourceAttention, type SourceAttentionChoice } from "./source-attention.ts";
 import { StepTrace, type StreamReach } from "./step-trace.ts";
 
 export interface StepProgramsOptions {
@@ -19,12 +21,24 @@ export interface StepProgramsOptions {
   precision?: "float32" | "int8";
 }
 
+/** What steps do besides scoring tokens. */
+export interface StepperOptions {
+  /** They also show where they look in the source, by the attention of this layer and head; `{}` is the last layer's mean. */
+  attention?: SourceAttentionChoice | undefined;
+  /**
+   * They drop values as in training, for variety or to see how sure a model is (Gal and Ghahramani 2016, "Dropout as a Bayesian
+   * Approximation"; Shen et al. 2018, "Tacotron 2", section 2.3): a seed for each sentence, which with the number of the step
+   * decides what is dropped, whatever else is in the batch. What reads the source drops nothing.
+   */
+  dropoutSeeds?: readonly number[] | undefined;
+}
+
 /** Compiled steps of one model with its weights, shared by all batches that are written with it. */
 export class StepPrograms<Model extends Writer = Writer> {
   readonly model: Model;
   readonly vocabularySize: number;
   /** What steps keep from one to the next, as one traced step asked for it. */
-  readonly kept: Pick<StepTrace, "caches" | "states" | "inputs">;
+  readonly kept: StepTrace;
   /** Weights of adapters; they are fed at every run, so that others can take their place. */
   #adapter: Readonly<Record<string, HostTensor>>;
   readonly #stream: StreamReach | undefined;
@@ -80,7 +94,7 @@ export class StepPrograms<Model extends Writer = Writer> {
   protected program(key: string, build: () => Program): Promise<Executable> {
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      compiled = this.#compile(withoutDropout(build()));
+      compiled = this.#compile(build());
       this.#compiled.set(key, compiled);
     }
     return compiled;
@@ -92,10 +106,27 @@ export class StepPrograms<Model extends Writer = Writer> {
   }
 
   /** The program of one step, compiled when it is first asked for. */
-  step(options: StepOptions): Promise<Executable> {
-    return this.program(`step ${options.wanted} ${options.beams}`, () =>
-      stepProgram(this.model, { ...options, stream: this.#stream }),
-    );
+  step({ keepsDropout = false, ...options }: StepOptions & { keepsDropout?: boolean }): Promise<Executable> {
+    const { wanted, beams, attention } = options;
+    const looks = attention === undefined ? "" : ` looks ${attention.layer ?? "last"}.${attention.head ?? "mean"}`;
+    return this.program(`step ${wanted} ${beams}${looks}${keepsDropout ? " drops" : ""}`, () => {
+      const program = stepProgram(this.model, { ...options, stream: this.#stream });
+      return keepsDropout ? withRowDropout(program, beams) : withoutDropout(program);
+    });
+  }
+
+  /** Refuses what the model's steps cannot do. */
+  check({ attention, dropoutSeeds }: StepperOptions, sentences: number): void {
+    if (attention !== undefined) sourceAttention(this.kept, attention);
+    if (dropoutSeeds === undefined) return;
+    if (dropoutSeeds.length !== sentences)
+      throw new ConfigError("dropoutSeeds", `${dropoutSeeds.length} for ${sentences} sentences. Give one a sentence.`);
+    const program = stepProgram(this.model, { wanted: "logits", beams: 1, stream: this.#stream });
+    if (randomInputs(withRowDropout(program, 1)).length === 0)
+      throw new ConfigError(
+        "keepDropout",
+        "this model was made without dropout, so there is none to keep. Leave it out.",
+      );
   }
 
   async dispose(): Promise<void> {
@@ -107,9 +138,17 @@ export class StepPrograms<Model extends Writer = Writer> {
 /** Writes targets of sources that it reads first. */
 export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
   /** Reads a batch of sources [sentences, sourceTime] and returns what a search needs to write their targets. */
-  async start(sourceIds: HostTensor<"int32">): Promise<TransformerStepper> {
-    const source = await this.program("source", () => sourceProgram(this.model));
-    return new TransformerStepper(this, await source.run({ ...this.adapter, sourceIds }), sourceIds.dims[0]!);
+  async start(sourceIds: HostTensor<"int32">, options: StepperOptions = {}): Promise<TransformerStepper> {
+    const [sentences, sourceTime] = sourceIds.dims as readonly [number, number];
+    this.check(options, sentences);
+    const source = await this.program("source", () => withoutDropout(sourceProgram(this.model)));
+    const memory = await source.run({ ...this.adapter, sourceIds });
+    const { pad } = this.model;
+    const lengths = Int32Array.from({ length: sentences }, (_, sentence) => {
+      const own = sourceIds.data.subarray(sentence * sourceTime, (sentence + 1) * sourceTime);
+      return own.reduce((count, id) => count + (id === pad ? 0 : 1), 0);
+    });
+    return new TransformerStepper(this, memory, sentences, { ...options, lengths });
   }
 }
 
@@ -124,12 +163,16 @@ export class LanguageModelDecoder extends StepPrograms {
    * Reads the beginnings of texts, all of one length, up to their last token; a search goes on from that one, so its `start` is
    * the last token of each. Without a beginning the search's own start token is the first.
    */
-  async start(beginnings: readonly (readonly number[])[]): Promise<TransformerStepper> {
+  async start(
+    beginnings: readonly (readonly number[])[],
+    { dropoutSeeds }: Pick<StepperOptions, "dropoutSeeds"> = {},
+  ): Promise<TransformerStepper> {
     const length = beginnings[0]?.length ?? 0;
     if (beginnings.some((tokens) => tokens.length !== length))
       throw new ShapeError("beginnings of one length are wanted in a batch; sort texts by their number of tokens");
     const sentences = beginnings.length;
-    const stepper = new TransformerStepper(this, {}, sentences);
+    this.check({ dropoutSeeds }, sentences);
+    const stepper = new TransformerStepper(this, {}, sentences, { dropoutSeeds });
     const rows = Int32Array.from({ length: sentences }, (_, i) => i);
     for (let place = 0; place + 1 < length; place++)
       await stepper.read({
@@ -156,8 +199,22 @@ export class TransformerStepper implements Stepper {
   #states: Readonly<Record<string, HostTensor>>;
   /** Which hypothesis of the cache each row of the last step was. */
   #hypotheses: Int32Array = new Int32Array(0);
+  readonly #attention: SourceAttentionChoice | undefined;
+  readonly #dropout: RowDropout | undefined;
+  /** Where the rows of the last step looked. */
+  readonly attention?: () => SourceAttention;
+  #looked: { readonly weights: HostTensor; readonly rowOf: Int32Array } | undefined;
 
-  constructor(decoder: StepPrograms, memory: Readonly<Record<string, HostTensor>>, sentences: number) {
+  /** With `attention`, `lengths` are those of the sources in tokens. */
+  constructor(
+    decoder: StepPrograms,
+    memory: Readonly<Record<string, HostTensor>>,
+    sentences: number,
+    { attention, dropoutSeeds, lengths }: StepperOptions & { lengths?: Int32Array } = {},
+  ) {
+    this.#attention = attention;
+    this.#dropout = dropoutSeeds && new RowDropout(dropoutSeeds);
+    if (attention !== undefined && lengths !== undefined) this.attention = () => this.#attentionOf(lengths);
     const { caches, states } = decoder.kept;
     this.#decoder = decoder;
     this.sentences = sentences;
@@ -233,9 +290,10 @@ export class TransformerStepper implements Stepper {
     const rowOf = hypotheses.map((hypothesis) => (hypothesis % beams) * batch + Math.floor(hypothesis / beams));
     const given = new Int32Array(batch * beams);
     for (let row = 0; row < tokens.length; row++) given[rowOf[row]!] = tokens[row]!;
-    const executable = await this.#decoder.step({ wanted, beams });
+    const keepsDropout = this.#dropout !== undefined;
+    const executable = await this.#decoder.step({ wanted, beams, attention: this.#attention, keepsDropout });
     const wants = this.#decoder.kept.inputs;
-    const { newEntries, scores, ids, ...left } = await executable.run({
+    const { newEntries, scores, ids, attention, ...left } = await executable.run({
       ...this.#decoder.adapter,
       ...this.#memory,
       ...this.#cache.feeds(),
@@ -251,6 +309,7 @@ export class TransformerStepper implements Stepper {
           }),
         },
       }),
+      ...this.#dropout?.feeds(executable.program, { sentences: this.#inMemory, beams, step: this.#cache.steps }),
       ...(wants.entryPositions && { entryPositions: this.#cache.entryPositions() }),
       tokens: { dtype: "int32", dims: [batch * beams], data: given },
       ...(wants.position && { position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) } }),
@@ -259,7 +318,17 @@ export class TransformerStepper implements Stepper {
     this.#states = Object.fromEntries(
       Object.entries(left).map(([name, state]) => [name.replace("newState.", "state."), state]),
     );
+    this.#looked = attention && { weights: attention, rowOf };
     return { scores: scores!.data as Float32Array, ids, rowOf };
+  }
+
+  #attentionOf(lengths: Int32Array): SourceAttention {
+    const { weights, rowOf } = this.#looked!;
+    const sourceTime = weights.dims[1]!;
+    const chosen = new Float32Array(rowOf.length * sourceTime);
+    for (const [row, at] of rowOf.entries())
+      chosen.set((weights.data as Float32Array).subarray(at * sourceTime, (at + 1) * sourceTime), row * sourceTime);
+    return { sourceTime, lengths, weights: chosen };
   }
 
   /** Tells the cache which hypothesis each one continues, and gives them; those of sentences that have left stay as they are. */

@@ -38,7 +38,7 @@ export {
 export { gradients, vectorJacobian } from "./gradients.ts";
 export { lower, type LowerOptions } from "./lower.ts";
 export { programNodes, usedInputs, type Program } from "./program.ts";
-export { inDoublePrecision, rewrite, withoutDropout, type RewriteRule } from "./rewrite.ts";
+export { inDoublePrecision, rewrite, withDropoutWhere, withoutDropout, type RewriteRule } from "./rewrite.ts";
 export { flip, lowerTriangle, roll, split, squeeze, stack, unsqueeze, upperTriangle } from "./ops/arrangement.ts";
 export { affine, matmul, type MatmulOptions } from "./ops/contraction.ts";
 export { convolution, convolutionTranspose, type ConvolutionOptions, type PerAxis } from "./ops/convolution.ts";
@@ -101,7 +101,7 @@ export { quantizedProduct } from "./ops/quantized.ts";
 export { ceil, clip, floor, floorDiv, isFinite, mod, round } from "./ops/rounding.ts";
 export { scan, type Scanned, type ScanInputs, type ScanStep } from "./ops/scan.ts";
 export { customGradient, stopGradient } from "./ops/custom-gradient.ts";
-export { dropout, randomLabel } from "./ops/dropout.ts";
+export { dropout, randomInputs, randomLabel } from "./ops/dropout.ts";
 export { layerDrop } from "./ops/layer-drop.ts";
 export { trueIndices } from "./ops/selection.ts";
 export {

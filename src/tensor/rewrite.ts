@@ -45,9 +45,15 @@ const inferenceInput: Readonly<Record<string, number>> = { dropout: 0, layerDrop
  * second value. With them go the random bytes and whatever else only training needs.
  */
 export function withoutDropout(program: Program): Program {
+  return withDropoutWhere(program, () => false);
+}
+
+/** The same, but values are dropped as in training where `keeps` says so of the random bytes that decide on them. */
+export function withDropoutWhere(program: Program, keeps: (bytes: Tensor) => boolean): Program {
   return rewrite(program, ({ operation: { name } }, inputs) => {
     const kept = Object.hasOwn(inferenceInput, name) ? inferenceInput[name] : undefined;
-    return kept === undefined ? undefined : [inputs[kept]!];
+    if (kept === undefined || (name === "dropout" && keeps(inputs[1]!))) return undefined;
+    return [inputs[kept]!];
   });
 }
 

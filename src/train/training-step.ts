@@ -6,8 +6,7 @@ import type { Parameter } from "../nn/index.ts";
 import {
   evaluateDim,
   gradients,
-  programNodes,
-  randomLabel,
+  randomInputs,
   SymbolicDim,
   type Program,
   type Shape,
@@ -63,13 +62,8 @@ export function trainingProgram(
   for (const [name, value] of Object.entries(carried)) outputs[`${carriedPrefix}${name}`] = value;
   const given: Record<string, Tensor> = { ...inputs };
   for (const [name, { value }] of parameters) given[name] = value;
-  // Dropout sites are numbered in the order in which the program computes them, which is the same in every trace.
-  let site = 0;
-  for (const node of programNodes({ name: "sites", inputs: {}, outputs })) {
-    const [output] = node.outputs;
-    if (node.operation.name === "input" && node.attributes.label === randomLabel)
-      given[`${randomPrefix}${site++}`] = output!;
-  }
+  for (const [site, bytes] of randomInputs({ name: "sites", inputs: {}, outputs }).entries())
+    given[`${randomPrefix}${site}`] = bytes;
   return { name: "training-step", inputs: given, outputs };
 }
 

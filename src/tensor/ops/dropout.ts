@@ -1,6 +1,7 @@
 // Dropout: the mask is worked out from random bytes that are an input of the program, so a run can be repeated bit for bit.
 import { equalShapes, largestDim, sizeOf, type Shape } from "../dim.ts";
 import { input, operation, shapeError, type Tensor } from "../graph.ts";
+import { programNodes, type Program } from "../program.ts";
 import { reshape, slice } from "./layout.ts";
 
 /** Bytes below this are kept, so rates are multiples of 1/256 and the exact keep rate enters the scale. */
@@ -31,6 +32,16 @@ const masked = (x: Tensor, bytes: Tensor, rate: number): Tensor => applyDropout(
 
 /** Label by which the training step knows the inputs that it must fill with random bytes. */
 export const randomLabel = "random bytes";
+
+/**
+ * The inputs of a program that dropout and its like want filled with random bytes, in the order in which the program computes
+ * them, which is the same in every trace.
+ */
+export function randomInputs(program: Program): Tensor[] {
+  return programNodes(program).flatMap(({ operation, attributes, outputs: [bytes] }) =>
+    operation.name === "input" && attributes.label === randomLabel ? [bytes!] : [],
+  );
+}
 
 /**
  * Sets each value to zero with the chance `rate` (to the nearest 1/256) and scales the rest, so that the expectation stays.
