@@ -93,6 +93,10 @@ describe("is refused", () => {
       ["decoding.temperature=0", "decoding.topK=5"],
       "decoding.topK has no effect at temperature 0. Remove it",
     ],
+    ["language-model", ["decoding.search=beam", "decoding.topK=5"], "decoding.topK has no effect with search beam"],
+    ["language-model", ["decoding.search=sample", "decoding.temperature=0"], "decoding.temperature must be above 0"],
+    ["language-model", ["decoding.mbr=bleu"], "unknown key decoding.mbr."],
+    ["language-model", ["decoding.maxLengthRatio=2"], "unknown key decoding.maxLengthRatio."],
     [
       "language-model",
       ["data.train.files=[a, b]", `data.train.checksums=["${"0".repeat(64)}"]`],
@@ -102,6 +106,14 @@ describe("is refused", () => {
   test.each(cases)("%s %j", (task, set, expected) => {
     expect(() => read(least(task), set)).toThrow(expected);
   });
+});
+
+test("decoding of language models has the names of translation, and maxTokens is one more for maxLength", () => {
+  const of = (...set: string[]): unknown => (read(least("language-model"), set) as { decoding: unknown }).decoding;
+  expect(of()).toMatchObject({ maxLength: 200, beams: 1, temperature: 1, nbest: 1 });
+  expect(of("decoding.maxTokens=7")).toMatchObject({ maxLength: 7 });
+  expect(of("decoding.temperature=0", "decoding.beams=4")).toMatchObject({ beams: 4 });
+  expect(of("decoding.search=beam", "decoding.beams=4", "decoding.blockNgram=3")).toMatchObject({ blockNgram: 3 });
 });
 
 test("positions without a table may be longer in scoring than in training", () => {

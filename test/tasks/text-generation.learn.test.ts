@@ -1,11 +1,12 @@
 // A language model in memory: learns a text by heart, goes on with it, and knows how likely it is.
 import { beforeAll, describe, expect, test } from "vitest";
 import { encodeTexts, textsOf } from "../../src/data/index.ts";
+import { suppressed } from "../../src/decode/index.ts";
 import { compile } from "../../src/engine/index.ts";
 import { LanguageModel, type LanguageModelOptions } from "../../src/models/index.ts";
 import { namedParameters, parameterInputs } from "../../src/nn/index.ts";
 import { dim, input, logSoftmax, withoutDropout } from "../../src/tensor/index.ts";
-import { TextGeneration } from "../../src/tasks/index.ts";
+import { TextGeneration, type CompletionOptions, type Continuation } from "../../src/tasks/index.ts";
 import { CharacterTokenizer } from "../../src/text/index.ts";
 
 const verses = [
@@ -16,6 +17,8 @@ const verses = [
   "so they flew through a flaw in the flue.",
 ];
 const text = `${verses.join("\n")}\n`;
+/** As much of the text as makes its end certain. */
+const beginning = text.slice(0, text.lastIndexOf(" flew"));
 const tokenizer = CharacterTokenizer.train([text]);
 const session = { threads: 1 };
 
@@ -94,12 +97,120 @@ describe("a language model that learnt a text by heart", () => {
     expect(streamed).toEqual(listed);
   });
 
+  test("a search that is asked for forgets how drawing was configured, and the other way round", async () => {
+    const { model, weights } = generation;
+    const greedy = await generation.complete(beginning, { temperature: 0, maxLength: 20 });
+    await using drawing = new TextGeneration({
+      model,
+      tokenizer,
+      weights,
+      session,
+      decoding: { temperature: 2, topP: 0.9, maxTokens: 20 },
+    });
+    expect(await drawing.complete(beginning, { beams: 3 })).toBe(greedy);
+    expect(await drawing.complete(beginning, { search: "beam" })).toBe(greedy);
+    expect(await drawing.complete(beginning, { temperature: 0 })).toBe(greedy);
+    await using searching = new TextGeneration({
+      model,
+      tokenizer,
+      weights,
+      session,
+      decoding: { temperature: 0, beams: 4, groups: 2, diversityPenalty: 0.5 },
+    });
+    const drawn = { temperature: 2, maxTokens: 20, seed: 3 };
+    expect(await searching.complete(beginning, drawn)).toBe(await generation.complete(beginning, drawn));
+  });
+
+  test("gives the n best of a beam, or as many draws, best first, with the log-probability of each token", async () => {
+    for (const options of [
+      { search: "beam", beams: 4 },
+      { search: "beam", beams: 4, groups: 2, diversityPenalty: 0.5 },
+      { search: "stochastic-beam", beams: 4 },
+      { search: "sample", temperature: 3 },
+    ] as const) {
+      const [completion] = await generation.generate(["A fly"], { ...options, nbest: 3, maxLength: 12 });
+      const { continuation, logProbability, continuations } = completion!;
+      expect(continuations).toHaveLength(3);
+      expect(continuations[0]).toMatchObject({ text: continuation, logProbability });
+      const scores = continuations.map(({ score }) => score);
+      expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+      for (const { tokens, tokenLogProbabilities, ...one } of continuations) {
+        expect(tokens).toHaveLength(tokenLogProbabilities.length);
+        expect(tokenLogProbabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(one.logProbability, 4);
+        if (options.search !== "stochastic-beam") expect(one.score).toBeCloseTo(one.logProbability / tokens.length, 5);
+      }
+    }
+    const [normalised] = await generation.generate(["A fly"], {
+      search: "beam",
+      lengthNormalization: "gnmt",
+      lengthPenalty: 0.6,
+      maxLength: 12,
+    });
+    const [{ score, logProbability }] = normalised!.continuations as [Continuation];
+    expect(score).toBeCloseTo(logProbability / ((5 + 12) / 6) ** 0.6, 5);
+  });
+
+  test("a draw of several is the draws of one, seed by seed", async () => {
+    const options = { temperature: 2, maxLength: 15, seed: 9 };
+    const [three] = await generation.generate(["A fly"], { ...options, nbest: 3 });
+    const [one] = await generation.generate(["A fly"], options);
+    expect(three!.continuations.map(({ text: drawn }) => drawn)).toContain(one!.continuation);
+  });
+
+  test("holds continuations to what is asked of them", async () => {
+    const greedy = { temperature: 0, maxLength: 60 } as const;
+    const complete = (options: CompletionOptions): Promise<string> =>
+      generation.complete(beginning, { ...greedy, ...options });
+    expect(await complete({ stop: ["thr"] })).toBe(" flew ");
+    expect(await complete({ avoid: ["f"] })).not.toMatch(/f/);
+    expect(await complete({ oneOf: [" swam", " ran"] })).toMatch(/^ (swam|ran)$/);
+    expect(await complete({ beams: 12, maxLength: 20, phrases: ["flea"] })).toMatch(/flea/);
+    const ended = await generation.complete(verses.at(-1)!, { temperature: 0, minLength: 5, maxLength: 8 });
+    expect(ended.length).toBeGreaterThanOrEqual(5);
+    const bigrams = [...(await generation.complete("A", { ...greedy, blockNgram: 2 }))];
+    const pairs = ["A", ...bigrams].slice(1).map((letter, i) => ["A", ...bigrams][i]! + letter);
+    expect(new Set(pairs).size).toBe(pairs.length);
+    for (const penalty of [{ presencePenalty: 30 }, { frequencyPenalty: 30 }]) {
+      const letters = [...(await complete({ ...penalty, maxLength: 10 }))];
+      expect(new Set(letters).size).toBe(letters.length);
+    }
+    const repelled = await generation.complete("A fly and", { ...greedy, repetitionPenalty: 1e6, maxLength: 3 });
+    expect(repelled).not.toMatch(/[A fly and]/);
+    for (const filter of [{ minP: 0.9 }, { typicalP: 0.01 }])
+      expect(await generation.complete(beginning, { temperature: 3, ...filter, maxLength: 10 })).toHaveLength(10);
+    const processors = [suppressed(tokenizer.encode("e"))];
+    expect(await complete({ processors })).not.toMatch(/e/);
+  });
+
+  test("tells a text while it is written, the same that is written at once, and ends it when asked", async () => {
+    for (const options of [{ temperature: 0 }, { temperature: 2, seed: 4 }, { temperature: 0, stop: ["flew thr"] }]) {
+      const pieces: string[] = [];
+      for await (const piece of generation.stream("so they", { ...options, maxLength: 25 })) pieces.push(piece);
+      expect(pieces.join("")).toBe(await generation.complete("so they", { ...options, maxLength: 25 }));
+      expect(pieces.length).toBeGreaterThan(1);
+    }
+    const stop = new AbortController();
+    const stream = generation.stream("so they", { signal: stop.signal });
+    await stream.next();
+    stop.abort();
+    await expect(stream.next()).rejects.toMatchObject({ name: "AbortError" });
+    await expect(generation.stream("so", { phrases: ["fly"], search: "beam" }).next()).rejects.toThrow(/stream/);
+  });
+
   test.each([
+    [{ search: "sample", temperature: 0 }, "temperature: must be above 0 with search sample (got 0)."],
+    [{ search: "beam", temperature: 0.5 }, "temperature: has no effect with search beam: nothing is drawn."],
+    [{ search: "beam", nbest: 2 }, "nbest: must not exceed beams (got 2 and 1)."],
+    [{ phrases: ["fly"] }, "phrases: need search beam (got sample)."],
+    [{ minLength: 9, maxLength: 5 }, "minLength: must not exceed maxLength (got 9 and 5)."],
+    [{ maxTokens: 4, maxLength: 5 }, "maxTokens: is another name of maxLength (got 4 and 5). Say one of them."],
+    [{ mbr: "bleu" }, "mbr: has no meaning for a language model: continuations of one prompt"],
+    [{ maxLengthRatio: 2 }, "maxLengthRatio: has no meaning for a language model: there is no source"],
     [{ beams: 2, temperature: 1 }, "beams: beam search does not draw. Set temperature to 0, or beams to 1."],
     [{ temperature: 0, topK: 3 }, "topK: has no effect at temperature 0, where nothing is drawn. Remove it."],
     [{ temperature: -1 }, "temperature: must be 0 or more (got -1)."],
   ])("refuses %j", async (options, message) => {
-    await expect((async () => generation.complete("A", options))()).rejects.toThrow(message);
+    await expect((async () => generation.complete("A", options as CompletionOptions))()).rejects.toThrow(message);
   });
 
   test("a text's likelihood is the product of its tokens' probabilities, the end included", async () => {
