@@ -15,6 +15,8 @@ export interface CaseResult {
   /** Decoding in whole numbers of 8 bits, and how many times as fast it is. */
   readonly int8Milliseconds?: Summary;
   readonly int8Speedup?: number;
+  /** Of decoding: the part of a call that passes outside of the runtime, 0 to 1. */
+  readonly javascriptShare?: number;
   /** Billions of multiplications and additions in the matrix products. */
   readonly gigaOperations: number;
   readonly threads: number;
@@ -44,6 +46,7 @@ export function jsonLine(result: CaseResult): string {
     floorMilliseconds: rounded(result.floorMilliseconds),
     ...(result.int8Milliseconds && { int8Milliseconds: rounded(result.int8Milliseconds) }),
     ...(result.int8Speedup !== undefined && { int8Speedup: digits(result.int8Speedup, 3) }),
+    ...(result.javascriptShare !== undefined && { javascriptShare: digits(result.javascriptShare, 3) }),
     gigaOperations: digits(result.gigaOperations, 2),
   });
 }
@@ -57,6 +60,7 @@ const columns = [
   "× floor",
   "floor ms",
   "int8 ×",
+  "JavaScript",
   "clean turns",
 ] as const;
 
@@ -77,6 +81,7 @@ function cells(result: CaseResult): string[] {
     result.ratioToFloor.toFixed(2),
     result.floorMilliseconds.milliseconds.toFixed(1),
     result.int8Speedup?.toFixed(2) ?? "–",
+    result.javascriptShare === undefined ? "–" : `${(100 * result.javascriptShare).toFixed(1)} %`,
     `${Math.min(...sides.map(({ clean }) => clean))} of ${result.milliseconds.turns}`,
   ];
 }

@@ -8,6 +8,7 @@ import { Floor } from "./floor.ts";
 import { decodingCase, trainingCase } from "./heddle.ts";
 import { findPyTorch, Opponent } from "./opponent.ts";
 import { measureMemory } from "./memory.ts";
+import { javascriptShare } from "./native-time.ts";
 import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
 import { jsonLine, table, type CaseResult } from "./report.ts";
 import { interleave, summarize, type Side } from "./rounds.ts";
@@ -77,6 +78,7 @@ function casesOf(positionals: readonly string[], options: Readonly<Record<string
 
 interface OurSide {
   readonly side: Side;
+  readonly call: () => Promise<void>;
   readonly products: readonly MatrixProduct[];
 }
 
@@ -91,7 +93,7 @@ async function ourSide(benchmark: Benchmark, threads: number): Promise<OurSide> 
     const decoding = await decodingCase(benchmark, threads);
     [made, call] = [decoding, () => decoding.decode()];
   }
-  return { side: timed("heddle", call, made), products: made.products?.() ?? productsFromSizes(benchmark) };
+  return { side: timed("heddle", call, made), call, products: made.products?.() ?? productsFromSizes(benchmark) };
 }
 
 /** The same decoding in whole numbers of 8 bits. */
@@ -141,6 +143,8 @@ async function measure(
         ),
     });
     const milliseconds = summarize(turns.get(heddle)!);
+    const shares: number[] = [];
+    if (benchmark.kind === "decoding") for (let i = 0; i < 9; i++) shares.push(await javascriptShare(ours.call));
     const floorMilliseconds = summarize(turns.get(floor)!);
     const pytorchMilliseconds = pytorch && summarize(turns.get(pytorch)!);
     const int8Milliseconds = rounded && summarize(turns.get(rounded)!);
@@ -156,6 +160,7 @@ async function measure(
         int8Milliseconds,
         int8Speedup: milliseconds.milliseconds / int8Milliseconds.milliseconds,
       }),
+      ...(shares.length > 0 && { javascriptShare: shares.sort((a, b) => a - b)[shares.length >> 1]! }),
       gigaOperations: operationsOf(ours.products) / 1e9,
       threads,
       ...(pytorch && { pytorch: pytorch.version }),
