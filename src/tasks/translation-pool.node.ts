@@ -185,11 +185,11 @@ export class TranslationPool extends FolderTranslation {
     );
   }
 
-  override swapAdapter(): void {
+  override swapAdapter(_: Weights): void {
     throw new ConfigError("adapter", "replicas have theirs when they are opened: openTranslationPool(…, { adapter })");
   }
 
-  override setWeights(): Promise<void> {
+  override setWeights(_: Weights): Promise<void> {
     return Promise.reject(
       new ConfigError("weights", "replicas have theirs when they are opened: openTranslationPool(…, { weights })"),
     );

@@ -5,8 +5,14 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 
-/** Compiles a script, without checking types, into a new folder; gives that folder and the path of the JavaScript in it. */
-export async function compileChild(source: string): Promise<{ folder: string; script: string }> {
+/**
+ * Compiles a script, without checking types, into a new folder; gives that folder and the path of the JavaScript in it. `besides` are
+ * scripts that it does not import but starts.
+ */
+export async function compileChild(
+  source: string,
+  besides: readonly string[] = [],
+): Promise<{ folder: string; script: string }> {
   const root = resolve(".");
   const folder = await mkdtemp(join(tmpdir(), "heddle-child-"));
   const session = "src/engine/session.node";
@@ -20,7 +26,7 @@ export async function compileChild(source: string): Promise<{ folder: string; sc
       sourceMap: false,
       typeRoots: [join(root, "node_modules/@types")],
     },
-    files: [source, join(root, `${session}.ts`)],
+    files: [source, join(root, `${session}.ts`), ...besides],
     include: [],
   };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
