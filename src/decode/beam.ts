@@ -44,7 +44,27 @@ export async function* beamSearchEach(stepper: Stepper, options: BeamSearchOptio
   for await (const ended of beamSteps(stepper, options)) yield* ended;
 }
 
-async function* beamSteps(stepper: Stepper, options: BeamSearchOptions): AsyncGenerator<readonly Ended[]> {
+/** Scores a step and gives, place by place, the extensions that it looks at, best first. */
+export type Offer = (source: CandidateSource, frontier: Frontier) => Promise<(place: number) => Extensions>;
+
+/** The best `count` of each sentence. */
+function offerBest(count: number, beams: number): Offer {
+  const best = new Extensions(count, beams);
+  return async (source, frontier) => {
+    const candidates = await source.next(frontier.step, frontier.steps, frontier.prefix, count);
+    return (place) => {
+      best.merge(candidates, place * frontier.beams, (place + 1) * frontier.beams, frontier.sums);
+      return best;
+    };
+  };
+}
+
+/** The search, with `offerOf` for its steps' extensions, so many at a time of so many beams. */
+export async function* beamSteps(
+  stepper: Stepper,
+  options: BeamSearchOptions,
+  offerOf: (count: number, beams: number) => Offer = offerBest,
+): AsyncGenerator<readonly Ended[]> {
   const { end, processors, stop, signal, beams = 5, lengthPenalty = 1 } = options;
   const { coveragePenalty = 0, earlyStopping = false, nbest = 1 } = options;
   const intake = new Intake(stepper, options);
@@ -56,8 +76,7 @@ async function* beamSteps(stepper: Stepper, options: BeamSearchOptions): AsyncGe
   const lists: NBest[] = [];
   const source = new CandidateSource(stepper, intake.withMinimum(processors, ends));
   // So many that `beams` rows open even if every beam offers every END.
-  const candidatesKept = Math.max(2, 1 + ends.length) * beams;
-  const best = new Extensions(candidatesKept, beams);
+  const offer = offerOf(Math.max(2, 1 + ends.length) * beams, beams);
 
   for (;;) {
     const joining = await intake.next(frontier.alive);
@@ -66,7 +85,7 @@ async function* beamSteps(stepper: Stepper, options: BeamSearchOptions): AsyncGe
     frontier.join(joining, intake.prompts);
     if (frontier.alive === 0) return;
     checkSignal(signal, frontier.steps);
-    const candidates = await source.next(frontier.step, frontier.steps, frontier.prefix, candidatesKept);
+    const offered = await offer(source, frontier);
     coverage?.look(frontier.step, frontier.steps);
     const ended: Ended[] = [];
     let alive = 0;
@@ -75,7 +94,7 @@ async function* beamSteps(stepper: Stepper, options: BeamSearchOptions): AsyncGe
       const length = frontier.generatedAt(place) + 1;
       const isLast = length === intake.most[sentence];
       const list = lists[sentence]!;
-      best.merge(candidates, place * frontier.beams, (place + 1) * frontier.beams, frontier.sums);
+      const best = offered(place);
       const first = alive * beams;
       const opened = frontier.extend(best, list, first, beams);
       const isOver = opened === 0 || list.isDone(best.sums[0]!, length);

@@ -1,6 +1,7 @@
 // From a `generation_config.json`, as Hugging Face checkpoints carry it, to the search and the processors that it means,
 // in the order in which that library applies them (version 4.37).
 import { ConfigError } from "../base/index.ts";
+import { beamSample } from "./beam-sample.ts";
 import { beamSearch } from "./beam.ts";
 import { diverseBeamSearch } from "./diverse-beam.ts";
 import { greedySearch } from "./greedy.ts";
@@ -124,7 +125,7 @@ export interface GenerateOptions {
 }
 
 /**
- * Searches as a generation configuration says: greedily, by (diverse) beam search or by sampling. Lengths in the
+ * Searches as a generation configuration says: greedily, by (diverse) beam search or by sampling, also within a beam. Lengths in the
  * configuration count the prompt, as there; a key that cannot be honoured is an error.
  *
  * @example
@@ -167,17 +168,19 @@ export async function generate(
       : await greedySearch(stepper, { ...common, scale });
     return outputs.map((hypothesis) => [hypothesis]);
   }
-  if (config.do_sample)
-    throw new ConfigError(
-      "do_sample",
-      "sampling within a beam is not offered as there. Set num_beams to 1, or use stochasticBeamSearch.",
-    );
   const beamOptions = {
     ...common,
     beams: config.num_beams,
     earlyStopping: config.early_stopping,
     nbest: config.num_return_sequences,
   };
+  if (config.do_sample) {
+    if (config.num_beam_groups > 1)
+      throw new ConfigError("num_beam_groups", "groups of beams do not draw. Set do_sample to false, or one group.");
+    // One token more than there are ENDs always stays, so that a beam can go on.
+    const filters = filtersOf(config, Math.max(2, 1 + ends.length));
+    return beamSample(stepper, { ...beamOptions, seed, processors: [...processors, ...filters] });
+  }
   if (config.num_beam_groups === 1) return beamSearch(stepper, beamOptions);
   return diverseBeamSearch(stepper, {
     ...beamOptions,
@@ -272,14 +275,15 @@ function processorsOf(
   return list;
 }
 
-function filtersOf(config: GenerationConfig): ScoreProcessor[] {
+/** What shapes a draw; all of it leaves at least `keep` tokens. */
+function filtersOf(config: GenerationConfig, keep = 1): ScoreProcessor[] {
   const list: ScoreProcessor[] = [];
   if (config.temperature !== 1) list.push(temperature(config.temperature));
-  if (config.top_k > 0) list.push(topK(config.top_k));
-  if (config.top_p < 1) list.push(nucleus(config.top_p));
-  if (config.min_p > 0) list.push(minP(config.min_p));
-  if (config.typical_p < 1) list.push(typical(config.typical_p));
-  if (config.epsilon_cutoff > 0) list.push(epsilonCutoff(config.epsilon_cutoff));
-  if (config.eta_cutoff > 0) list.push(etaCutoff(config.eta_cutoff));
+  if (config.top_k > 0) list.push(topK(Math.max(config.top_k, keep)));
+  if (config.top_p < 1) list.push(nucleus(config.top_p, keep));
+  if (config.min_p > 0) list.push(minP(config.min_p, keep));
+  if (config.typical_p < 1) list.push(typical(config.typical_p, keep));
+  if (config.epsilon_cutoff > 0) list.push(epsilonCutoff(config.epsilon_cutoff, keep));
+  if (config.eta_cutoff > 0) list.push(etaCutoff(config.eta_cutoff, keep));
   return list;
 }

@@ -70,7 +70,7 @@ describe("a generation configuration", () => {
     [{ penalty_alpha: 0.6 }, /penalty_alpha: the search cannot honour 0.6/],
     [{ num_beams: "4" }, /num_beams: expected a number, got "4"/],
     [{ early_stopping: "sometimes" }, /early_stopping/],
-    [{ num_beams: 2, do_sample: true }, /do_sample/],
+    [{ num_beams: 4, num_beam_groups: 2, do_sample: true }, /num_beam_groups: groups of beams do not draw/],
     [{ num_return_sequences: 2 }, /num_return_sequences/],
     [{ encoder_no_repeat_ngram_size: 2 }, /Give `sources`/],
     [{ decoder_start_token_id: null }, /no token to start from/],
