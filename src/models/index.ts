@@ -80,6 +80,7 @@ export {
 } from "./non-autoregressive.ts";
 export { drawnMasks, nonAutoregressiveLoss, type NonAutoregressiveLossOptions } from "./non-autoregressive-loss.ts";
 export { fillingProgram, NonAutoregressiveDecoder, readingProgram, ReadSources } from "./non-autoregressive-writer.ts";
+export { ReadTrace, readProgram, type Reader } from "./read-trace.ts";
 export { type OutputLayer, type SequenceToSequence, type Writer } from "./sequence-to-sequence.ts";
 export { type SourceAttentionChoice } from "./source-attention.ts";
 export { cacheBytesPerToken, StepTrace, type CacheShape, type StreamReach } from "./step-trace.ts";

@@ -121,6 +121,24 @@ export class KeyValueCache {
     this.#steps += 1;
   }
 
+  /** Takes in all of the first steps at once: [2 · layers, steps, batch, heads · dHead], one hypothesis a sentence. */
+  begin(steps: number, entries: Float32Array | undefined): void {
+    this.#steps = steps;
+    if (entries === undefined) return;
+    const { kept } = this;
+    const block = this.#batch * this.#width;
+    const sinks = Math.min(this.#sinks, kept);
+    this.#capacity = Math.max(16, 2 * kept);
+    this.#ancestry = new Int32Array(this.#batch * this.#capacity);
+    this.#arrays = this.#arrays.map((_, i) => {
+      const array = new Float32Array(this.#capacity * block);
+      const all = entries.subarray(i * steps * block, (i + 1) * steps * block);
+      array.set(all.subarray(0, sinks * block));
+      array.set(all.subarray((steps - kept + sinks) * block), sinks * block);
+      return array;
+    });
+  }
+
   /** Makes the slot behind the last one free: gives up the oldest entry of a full window, and grows or moves to the front. */
   #makeRoom(): void {
     if (this.#start + this.kept === this.#capacity) this.#rebuild();

@@ -12,7 +12,8 @@ import {
 } from "../nn/index.ts";
 import { affine, dim, input, lessOrEqual, or, range, slice, subDims, type Tensor } from "../tensor/index.ts";
 import { Encoder, EncoderLayer, type EncoderTrace } from "./encoder.ts";
-import type { OutputLayer, Writer } from "./sequence-to-sequence.ts";
+import { readMix, readsAtOnce, type Reader, type ReadTrace } from "./read-trace.ts";
+import type { OutputLayer } from "./sequence-to-sequence.ts";
 import { resolveSingleStack, singleStackParts, type SingleStackOptions } from "./single-stack.ts";
 import type { StackInput } from "./stack-parts.ts";
 import { stepMix } from "./step-mixing.ts";
@@ -39,7 +40,7 @@ export interface LanguageModelTrace extends EncoderTrace {
  * @example
  * const model = new LanguageModel({ vocabularySize: 256, ...gptPresets["gpt-tiny"], positions: "rotary" });
  */
-export class LanguageModel extends Module implements Writer {
+export class LanguageModel extends Module implements Reader {
   readonly options: ResolvedLanguageModelOptions;
   readonly input: StackInput;
   readonly decoder: Encoder;
@@ -96,6 +97,16 @@ export class LanguageModel extends Module implements Writer {
   logits(hidden: Tensor): Tensor {
     const { table, bias } = this.outputLayer();
     return affine(hidden, table, bias, { transposeB: true });
+  }
+
+  get readsAtOnce(): boolean {
+    return this.decoder.layers.every(({ selfAttention }) => readsAtOnce(selfAttention));
+  }
+
+  read(trace: ReadTrace): void {
+    const scope = trace.scope(this.decoder.positions);
+    const x = this.input.forward(trace.ids, range(trace.time));
+    this.decoder.each(x, (layer) => (mixer, y) => readMix(trace, mixer, y, { layer, scope }));
   }
 
   step(trace: StepTrace): Tensor {

@@ -6,6 +6,7 @@ import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./dec
 import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import { randomInputs, withoutDropout, type Program } from "../tensor/index.ts";
+import { readProgram, type Reader } from "./read-trace.ts";
 import { RowDropout, withRowDropout } from "./row-dropout.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
 import { sourceAttention, type SourceAttentionChoice } from "./source-attention.ts";
@@ -172,9 +173,14 @@ export class LanguageModelDecoder extends StepPrograms {
       throw new ShapeError("beginnings of one length are wanted in a batch; sort texts by their number of tokens");
     const sentences = beginnings.length;
     this.check({ dropoutSeeds }, sentences);
-    const stepper = new TransformerStepper(this, {}, sentences, { dropoutSeeds });
+    // Which values are dropped is drawn step by step.
+    const atOnce = dropoutSeeds === undefined ? this.#tokensAtOnce(length - 1) : 0;
+    const { entries, ...states }: Readonly<Record<string, HostTensor>> =
+      atOnce === 0 ? {} : await this.#readAtOnce(beginnings, atOnce);
+    const stepper = new TransformerStepper(this, states, sentences, { dropoutSeeds });
+    if (atOnce > 0) stepper.begin(atOnce, entries);
     const rows = Int32Array.from({ length: sentences }, (_, i) => i);
-    for (let place = 0; place + 1 < length; place++)
+    for (let place = atOnce; place + 1 < length; place++)
       await stepper.read({
         sentences: rows,
         beams: 1,
@@ -183,6 +189,31 @@ export class LanguageModelDecoder extends StepPrograms {
       });
     return stepper;
   }
+
+  /** How many of so many tokens are read in one pass: where a text has no end, as many as stay in sight. */
+  #tokensAtOnce(tokens: number): number {
+    const { stream } = this.kept;
+    const most = Math.min(tokens, stream === undefined ? Infinity : stream.sinks + stream.window - 1);
+    return most >= fewTokens && isReader(this.model) && this.model.readsAtOnce ? most : 0;
+  }
+
+  async #readAtOnce(
+    beginnings: readonly (readonly number[])[],
+    tokens: number,
+  ): Promise<Readonly<Record<string, HostTensor>>> {
+    const program = await this.program("read", () =>
+      withoutDropout(readProgram(this.model as Reader, this.kept.stream)),
+    );
+    const data = Int32Array.from(beginnings.flatMap((beginning) => beginning.slice(0, tokens)));
+    return program.run({ ...this.adapter, ids: { dtype: "int32", dims: [beginnings.length, tokens], data } });
+  }
+}
+
+/** Fewer tokens are read one by one: a program of its own would take longer to make than it saves. */
+const fewTokens = 8;
+
+function isReader(model: Writer): model is Reader {
+  return "read" in model;
 }
 
 /** One batch being decoded. */
@@ -228,6 +259,12 @@ export class TransformerStepper implements Stepper {
       return [`state.${name}`, { dtype: "float32", dims, data: allocate("float32", elementCount(dims)) }];
     });
     this.#states = Object.fromEntries([...zeros, ...Object.entries(memory).filter(isState)]);
+  }
+
+  /** Takes in what one pass over the first tokens left: [2 · layers · tokens, batch, heads, dHead]; states are given when it is made. */
+  begin(tokens: number, entries: HostTensor | undefined): void {
+    this.#cache.begin(tokens, entries?.data as Float32Array | undefined);
+    this.#hypotheses = Int32Array.from({ length: this.sentences }, (_, i) => i);
   }
 
   /** What keys and values of all layers take up, room for the next tokens included. */

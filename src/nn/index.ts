@@ -44,7 +44,7 @@ export { normal, ones, xavierUniform, zeros, type Initializer } from "./initiali
 export { LayerDrop } from "./layer-drop.ts";
 export { Linear, type LinearAdapter, type LinearOptions } from "./linear.ts";
 export { ctc, linearCtc, type Ctc, type CtcLabels, type CtcOptions } from "./losses/ctc.ts";
-export { isRecurrent, type Mixed, type Mixer, type MixerState, type RecurrentMixer } from "./mixer.ts";
+export { canRead, isRecurrent, type Mixed, type Mixer, type MixerState, type RecurrentMixer } from "./mixer.ts";
 export {
   LinearAttention,
   type LinearAttentionOptions,

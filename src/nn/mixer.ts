@@ -26,6 +26,13 @@ export interface RecurrentMixer extends Mixer {
   readonly state: Readonly<Record<string, readonly number[]>>;
   /** x [rows, dModel], position int32 [1] → output [rows, dModel] and the next state. */
   step(x: Tensor, state: MixerState, position: Tensor): { output: Tensor; state: MixerState };
+  /** As `forward`, with the state that is left after the last place, the same that as many steps leave; causal and without padding. */
+  read?(x: Tensor, scope: AttentionScope): { output: Tensor; state: MixerState };
+}
+
+/** Whether a mixer says what state a whole sequence leaves. */
+export function canRead(mixer: Mixer): mixer is RecurrentMixer & Required<Pick<RecurrentMixer, "read">> {
+  return "read" in mixer && mixer.read !== undefined;
 }
 
 export function isRecurrent(mixer: Mixer): mixer is RecurrentMixer {

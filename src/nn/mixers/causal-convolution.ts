@@ -1,4 +1,4 @@
-import { add, concat, mul, pad, slice, sum, unsqueeze, type Tensor } from "../../tensor/index.ts";
+import { add, addDims, concat, mul, pad, slice, subDims, sum, unsqueeze, type Tensor } from "../../tensor/index.ts";
 import { zeros, type Initializer } from "../initializers.ts";
 import { Module, Parameter } from "../module.ts";
 
@@ -34,6 +34,18 @@ export class CausalConvolution extends Module {
       total = add(mul(earlier, slice(this.weight.value, { axis: 0, start: j, end: j + 1 })), total);
     }
     return total;
+  }
+
+  /** x [batch, time, channels] → its last width − 1 places, the latest first, as `step` wants them of the past; zeros before the beginning. */
+  past(x: Tensor): Tensor {
+    const time = x.shape[1]!;
+    const before = this.width - 1;
+    const filled = pad(x, { axis: 1, before });
+    const places = Array.from({ length: before }, (_, back) => {
+      const end = addDims(time, before - back);
+      return slice(filled, { axis: 1, start: subDims(end, 1), end });
+    });
+    return places.length === 0 ? slice(x, { axis: 1, end: 0 }) : concat(places, 1);
   }
 
   /** x [rows, channels] and what came before it, [rows, width − 1, channels], the latest first; hands on the same with x. */

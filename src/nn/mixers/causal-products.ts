@@ -14,7 +14,9 @@ import {
   range,
   reshape,
   scan,
+  slice,
   sub,
+  subDims,
   transpose,
   where,
   zeros,
@@ -53,6 +55,16 @@ export function chunkedProducts({ query, key, value, decay }: CausalProducts, si
   const found = decay === undefined ? cumulativeSum(left, 2, { exclusive: true }) : carried(left, decay, size);
   const before = matmul(aged(q, decay, add(place, 1)), found);
   return joinChunks(add(inside, before), 2, query.shape[2]!);
+}
+
+/** Σ over s of γ^(T − 1 − s) k_s v_sᵀ: what a sequence of T places leaves for those that follow, [batch, heads, dKey, dValue]. */
+export function leftProducts({ key, value, decay }: Omit<CausalProducts, "query">): Tensor {
+  if (decay === undefined) return matmul(key, value, { transposeA: true });
+  const time = key.shape[2]!;
+  const places = range(time);
+  const ages = sub(slice(places, { axis: 0, start: subDims(time, 1) }), places);
+  const faded = mul(key, reshape(powers(decay, ages), [decay.shape[0]!, time, 1]));
+  return matmul(faded, value, { transposeA: true });
 }
 
 /** γ to the power n of each head: n int32 [..] → [heads, ..]. */

@@ -22,9 +22,9 @@ import { Linear } from "../linear.ts";
 import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module } from "../module.ts";
 import type { AttentionPositions } from "../position/attention-positions.ts";
-import { chunkedProducts, parallelProducts, type CausalProducts } from "./causal-products.ts";
+import { chunkedProducts, leftProducts, parallelProducts, type CausalProducts } from "./causal-products.ts";
 import { mergeHeads, splitHeads } from "./heads.ts";
-import { headWidth, wantCount, wantWholeSequence, withoutPadding } from "./limits.ts";
+import { headWidth, wantCausal, wantCount, wantWholeSequence, withoutPadding } from "./limits.ts";
 
 /** Linear attention as a configuration writes it. */
 export interface LinearAttentionSettings {
@@ -123,12 +123,29 @@ export class LinearAttention extends Module implements RecurrentMixer {
     return { output: this.output.forward(context), state: { keyValue, key: keys } };
   }
 
+  read(x: Tensor, scope: AttentionScope): { output: Tensor; state: MixerState } {
+    wantCausal("linear attention", scope);
+    const { key, value } = this.#keysAndValues(x, scope);
+    const turned = this.positions?.turn?.(key, scope.keyPositions, "key") ?? key;
+    return {
+      output: this.chunked(x, scope),
+      state: { keyValue: leftProducts({ key: turned, value }), key: sum(key, { axes: [2] }) },
+    };
+  }
+
+  /** [batch, heads, time, dHead] each. */
+  #keysAndValues(x: Tensor, scope: AttentionScope): { key: Tensor; value: Tensor } {
+    return {
+      key: splitHeads(withoutPadding(feature(this.key.forward(x)), scope.keys), this.heads),
+      value: splitHeads(this.value.forward(x), this.heads),
+    };
+  }
+
   #attend(x: Tensor, scope: AttentionScope, products: (of: CausalProducts) => Tensor): Tensor {
     wantWholeSequence("linear attention", scope);
     this.#wantPositions(scope);
     const query = splitHeads(feature(this.query.forward(x)), this.heads); // [batch, heads, time, dHead]
-    const key = splitHeads(withoutPadding(feature(this.key.forward(x)), scope.keys), this.heads);
-    const value = splitHeads(this.value.forward(x), this.heads);
+    const { key, value } = this.#keysAndValues(x, scope);
     const ones = expand(scalar(1, x.dtype), [...value.shape.slice(0, -1), 1]);
     const turn = this.positions?.turn?.bind(this.positions);
     let weighted: Tensor; // [batch, heads, time, dHead]

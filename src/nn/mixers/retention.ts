@@ -7,7 +7,7 @@ import { Linear } from "../linear.ts";
 import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module } from "../module.ts";
 import { RotaryPositions } from "../position/rotary.ts";
-import { chunkedProducts, parallelProducts, type CausalProducts } from "./causal-products.ts";
+import { chunkedProducts, leftProducts, parallelProducts, type CausalProducts } from "./causal-products.ts";
 import { HeadNorm } from "./head-norm.ts";
 import { splitHeads } from "./heads.ts";
 import { headWidth, wantCausal, wantCount, wantNoPositions, wantWholeSequence, withoutPadding } from "./limits.ts";
@@ -110,18 +110,25 @@ export class Retention extends Module implements RecurrentMixer {
     return { output: this.#finish(reshape(context, [rows, heads, dValue]), x), state: { keyValue } };
   }
 
+  read(x: Tensor, scope: AttentionScope): { output: Tensor; state: MixerState } {
+    return { output: this.chunked(x, scope), state: { keyValue: leftProducts(this.#keysAndValues(x, scope)) } };
+  }
+
+  /** Turned keys [batch, heads, time, dHead], values [batch, heads, time, dValue], and how they fade. */
+  #keysAndValues(x: Tensor, scope: AttentionScope): Omit<CausalProducts, "query"> {
+    const key = splitHeads(withoutPadding(this.#scaledKey(x), scope.keys), this.heads);
+    const value = splitHeads(this.value.forward(x), this.heads);
+    return { key: this.#turning.turn(key, scope.keyPositions), value, decay: this.#decay };
+  }
+
   #retain(x: Tensor, scope: AttentionScope, products: (of: CausalProducts) => Tensor): Tensor {
     wantCausal("retention", scope);
     wantWholeSequence("retention", scope);
     wantNoPositions("retention", scope, "it turns queries and keys itself");
     const query = splitHeads(this.query.forward(x), this.heads); // [batch, heads, time, dHead]
-    const key = splitHeads(withoutPadding(this.#scaledKey(x), scope.keys), this.heads);
-    const value = splitHeads(this.value.forward(x), this.heads); // [batch, heads, time, dValue]
     const context = products({
       query: this.#turning.turn(query, scope.queryPositions),
-      key: this.#turning.turn(key, scope.keyPositions),
-      value,
-      decay: this.#decay,
+      ...this.#keysAndValues(x, scope),
     });
     return this.#finish(transpose(context, [0, 2, 1, 3]), x);
   }

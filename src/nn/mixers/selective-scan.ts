@@ -51,7 +51,15 @@ export function selectiveStep({ x, timeStep, decay, enter, read }: SelectiveScan
  * The recurrence as a loop inside the program, `size` positions in each turn: [batch, time, channels]. Time and memory are
  * linear in the length; for the way back the states between turns are kept and those inside one are worked out again.
  */
-export function chunkedScan({ x, timeStep, decay, enter, read }: SelectiveScan, size: number): Tensor {
+export function chunkedScan(parts: SelectiveScan, size: number): Tensor {
+  return scanToState(parts, size).output;
+}
+
+/** The same, and the state [batch, states, channels] after the last position. */
+export function scanToState(
+  { x, timeStep, decay, enter, read }: SelectiveScan,
+  size: number,
+): { output: Tensor; state: Tensor } {
   const [batch, time, channels] = x.shape as readonly [Dim, Dim, number];
   const states = decay.shape[0] as number;
   // A sequence for each place in a turn, as the loop takes sequences apart for less than slices inside it cost.
@@ -71,7 +79,11 @@ export function chunkedScan({ x, timeStep, decay, enter, read }: SelectiveScan, 
     }
     return { carry: [state], outputs: [concat(outputs, 1)] };
   });
-  return joinChunks(transpose(scanned.outputs[0]!, [1, 0, 2, 3]), 1, time);
+  // Where the last turn was filled up, Δ is 0 and the state stays as it is.
+  return {
+    output: joinChunks(transpose(scanned.outputs[0]!, [1, 0, 2, 3]), 1, time),
+    state: scanned.carry[0]!,
+  };
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Mixed, MixerState, RecurrentMixer } from "../mixer.ts";
 import { Module, Parameter } from "../module.ts";
 import { CausalConvolution } from "./causal-convolution.ts";
 import { wantCausal, wantCount, wantNoPositions, wantWholeSequence, withoutPadding } from "./limits.ts";
-import { chunkedScan, parallelScan, selectiveStep, type SelectiveScan } from "./selective-scan.ts";
+import { chunkedScan, parallelScan, scanToState, selectiveStep, type SelectiveScan } from "./selective-scan.ts";
 
 /** A selective state space as a configuration writes it. */
 export interface SelectiveStateSpaceSettings {
@@ -128,6 +128,20 @@ export class SelectiveStateSpace extends Module implements RecurrentMixer {
     const parts = this.#select(silu(filtered));
     const { output, state: next } = selectiveStep(parts, state.state!);
     return { output: this.#finish(output, parts.x, gate), state: { convolution: past, state: next } };
+  }
+
+  read(x: Tensor, scope: AttentionScope): { output: Tensor; state: MixerState } {
+    let state: Tensor | undefined;
+    const output = this.#mix(x, scope, (parts) => {
+      const scanned = scanToState(parts, this.chunk);
+      state = scanned.state;
+      return scanned.output;
+    });
+    const [entering] = this.#enter(x);
+    return {
+      output,
+      state: { convolution: this.convolution.past(withoutPadding(entering, scope.keys)), state: state! },
+    };
   }
 
   #mix(x: Tensor, scope: AttentionScope, scanned: (parts: SelectiveScan) => Tensor): Tensor {
