@@ -16,7 +16,7 @@ export function sourceAttention({ looked, beams, rows }: StepTrace, { layer, hea
   if (looked.length === 0)
     throw new ConfigError(
       "attention",
-      "this model's steps look at no source. Ask only models that do where they look.",
+      "nothing in this model looks at the source while it writes. Leave out what asks where it looks: the coverage penalty.",
     );
   const weights = looked[layer ?? looked.length - 1]; // [batch, heads, beams, sourceTime]
   if (weights === undefined) throw new ConfigError("layer", `must be below ${looked.length} (got ${layer}).`);

@@ -11,6 +11,9 @@ import { decodingKeys } from "./decoding-config.ts";
 const { search, beams, maxLength, minLength, batchTokens } = decodingKeys;
 // Keys about a source, or about models that write all at once, have no meaning.
 const heeded = z.strictObject(decodingKeys).omit({
+  coveragePenalty: true,
+  coverageLayer: true,
+  coverageHead: true,
   minLengthRatio: true,
   maxLengthRatio: true,
   mbr: true,

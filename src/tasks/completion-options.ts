@@ -6,6 +6,9 @@ import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type Decodin
 
 /** Choices that a continuation has no use for, and why. */
 export const meaninglessForCompletion = {
+  coveragePenalty: "there is no source to cover",
+  coverageLayer: "there is no source to cover",
+  coverageHead: "there is no source to cover",
   minLengthRatio: "there is no source to measure by. Use minLength",
   maxLengthRatio: "there is no source to measure by. Use maxLength",
   mbr: "continuations of one prompt need not agree with each other, so none is chosen by agreement",

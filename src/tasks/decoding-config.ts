@@ -11,9 +11,11 @@ const texts = (help: string): z.ZodArray<z.ZodString> => z.array(z.string().min(
 /** Every key by itself, for sections that have some of them. */
 export const decodingKeys = {
   search: z
-    .enum(["beam", "sample", "stochastic-beam"])
+    .enum(["beam", "sample", "stochastic-beam", "beam-sample"])
     .default(standard.search)
-    .describe("Search for likely outputs, draw them one by one, or draw different ones together."),
+    .describe(
+      "Search for likely outputs, draw them one by one, draw different ones together, or draw a beam's continuations.",
+    ),
   beams: count("Hypotheses kept at a time; 1 is greedy search.").default(standard.beams),
   groups: count("Groups that the beams are split into; above 1 is diverse beam search.").default(standard.groups),
   diversityPenalty: z
@@ -35,6 +37,17 @@ export const decodingKeys = {
     .enum(["power", "gnmt"])
     .default(standard.lengthNormalization)
     .describe("What has that exponent: the length n itself, or GNMT's (5 + n) / 6."),
+  coveragePenalty: z
+    .number()
+    .min(0)
+    .default(standard.coveragePenalty)
+    .describe("Weight of GNMT's coverage penalty: taken off hypotheses that pass over words of the source."),
+  coverageLayer: z
+    .int()
+    .min(0)
+    .exactOptional()
+    .describe("Layer of the decoder whose attention counts as coverage, from 0; the last if not said."),
+  coverageHead: z.int().min(0).exactOptional().describe("Head of that layer, from 0; the mean of all if not said."),
   minLength: z.int().min(0).default(standard.minLength).describe("Fewest target tokens before END."),
   maxLength: count("Most target tokens, END included.").default(standard.maxLength),
   minLengthRatio: z.number().gt(0).exactOptional().describe("Fewest target tokens for each source token."),
@@ -49,6 +62,10 @@ export const decodingKeys = {
   topP: share("Draw among the fewest likeliest tokens that together have this probability.").exactOptional(),
   minP: share("Draw among tokens that are at least this share as likely as the likeliest.").exactOptional(),
   typicalP: share("Draw among tokens as surprising as expected that together have this probability.").exactOptional(),
+  keepDropout: z
+    .boolean()
+    .default(standard.keepDropout)
+    .describe("Drop values in the decoder as in training, for outputs that differ by seed."),
   seed: z.int().min(0).default(standard.seed).describe("Of a draw: same seed, same outputs."),
   repetitionPenalty: z
     .number()

@@ -4,8 +4,11 @@ import type { EarlyStopping, ScoreProcessor } from "../decode/index.ts";
 
 /** Every choice, made. */
 export interface DecodingChoices {
-  /** Search for likely outputs, draw them one by one, or draw different ones together (stochastic beam search). */
-  search: "beam" | "sample" | "stochastic-beam";
+  /**
+   * Search for likely outputs, draw them one by one, draw different ones together (stochastic beam search), or search in a beam
+   * whose continuations are drawn.
+   */
+  search: "beam" | "sample" | "stochastic-beam" | "beam-sample";
   /** Hypotheses kept at a time; 1 is greedy search. */
   beams: number;
   /** Groups that the beams are split into; above 1 is diverse beam search. */
@@ -17,6 +20,11 @@ export interface DecodingChoices {
   lengthPenalty: number;
   /** What has that exponent: the length n, or GNMT's (5 + n) / 6. */
   lengthNormalization: "power" | "gnmt";
+  /** What hypotheses pay for words of the source that they pass over: the weight of the coverage penalty. */
+  coveragePenalty: number;
+  /** Where it sees that: layer and head of the decoder, from 0; the last layer, and the mean of its heads, if not said. */
+  coverageLayer?: number;
+  coverageHead?: number;
   /** Fewest and most target tokens, END included. */
   minLength: number;
   maxLength: number;
@@ -31,7 +39,9 @@ export interface DecodingChoices {
   topP?: number;
   minP?: number;
   typicalP?: number;
-  /** Of the draw: same seed, same outputs, whatever lines stand beside. */
+  /** Drop values in the decoder as in training, at the model's own rates. */
+  keepDropout: boolean;
+  /** Of the draw, and of what is dropped: same seed, same outputs, whatever lines stand beside. */
   seed: number;
   repetitionPenalty: number;
   presencePenalty: number;
@@ -73,10 +83,12 @@ export const decodingDefaults = {
   earlyStopping: false,
   lengthPenalty: 1,
   lengthNormalization: "power",
+  coveragePenalty: 0,
   minLength: 0,
   maxLength: 256,
   nbest: 1,
   temperature: 1,
+  keepDropout: false,
   seed: 1,
   repetitionPenalty: 1,
   presencePenalty: 0,
@@ -115,6 +127,7 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
   const misfits: { key: keyof DecodingChoices; problem: string }[] = [];
   const misfit = (key: keyof DecodingChoices, problem: string): void => void misfits.push({ key, problem });
   const isBeam = search === "beam";
+  const isRanked = (isBeam || search === "beam-sample") && beams > 1;
   if (search !== "sample") {
     if (nbest > beams && nbest > lengthCandidates) misfit("nbest", `must not exceed beams (got ${nbest} and ${beams})`);
     if ((candidates ?? 0) > beams) misfit("candidates", `must not exceed beams (got ${candidates} and ${beams})`);
@@ -127,6 +140,16 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
         misfit(key, "has no effect with search beam: nothing is drawn. Set search to sample");
     }
   }
+  if (search === "beam-sample" && beams === 1)
+    misfit("beams", "must be at least 2 with search beam-sample (got 1). To draw one by one set search to sample");
+  if (options.coveragePenalty > 0 && !isRanked)
+    misfit(
+      "coveragePenalty",
+      `has no effect ${isBeam ? "with one beam" : `with search ${search}`}: it ranks the outputs of a beam. Remove it`,
+    );
+  for (const key of ["coverageLayer", "coverageHead"] as const)
+    if (options[key] !== undefined && options.coveragePenalty === 0)
+      misfit(key, "has no effect without a coverage penalty. Set coveragePenalty");
   if (groups > 1) {
     if (!isBeam) misfit("groups", `has no effect with search ${search}. Remove it`);
     else if (beams % groups !== 0) misfit("groups", `must divide beams (got ${groups} and ${beams})`);

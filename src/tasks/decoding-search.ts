@@ -1,6 +1,7 @@
 // From the choices of decoding to a search over a batch: which search, which processors, which lengths.
 import {
   badWords,
+  beamSample,
   beamSearch,
   constrainedBeamSearch,
   diverseBeamSearch,
@@ -27,6 +28,7 @@ import {
   type SearchOptions,
   type Stepper,
 } from "../decode/index.ts";
+import type { StepperOptions } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { outputsWanted, type DecodingChoices } from "./decoding-options.ts";
 
@@ -54,6 +56,20 @@ export interface DecodeBatchOptions {
 /** How many rows a stepper needs for each sentence: outputs that are drawn one by one have one each. */
 export function rowsASentence(choices: DecodingChoices): number {
   return choices.search === "sample" ? outputsWanted(choices) : 1;
+}
+
+/** What the stepper is told, whose rows these sentences are, `rowsASentence` of each. */
+export function stepperOptionsOf(sentences: readonly SentenceToDecode[], choices: DecodingChoices): StepperOptions {
+  const { coveragePenalty, coverageLayer, coverageHead, keepDropout } = choices;
+  return {
+    ...(coveragePenalty > 0 && { attention: { layer: coverageLayer, head: coverageHead } }),
+    ...(keepDropout && { dropoutSeeds: seedsOf(sentences, rowsASentence(choices)) }),
+  };
+}
+
+/** Draw number i of a sentence has a seed of its own, whatever else is drawn. */
+function seedsOf(sentences: readonly SentenceToDecode[], draws: number): number[] {
+  return sentences.flatMap(({ seed }) => Array.from({ length: draws }, (_, i) => seed + i));
 }
 
 /** What scores are divided by. */
@@ -99,14 +115,12 @@ export async function decodeBatch(
   options: DecodeBatchOptions,
 ): Promise<Hypothesis[][]> {
   const { choices } = options;
-  const { search, beams, groups, diversityPenalty, earlyStopping } = choices;
+  const { search, beams, groups, diversityPenalty, earlyStopping, coveragePenalty } = choices;
   const nbest = outputsWanted(choices);
   const rows = sentences.flatMap((sentence) => new Array<SentenceToDecode>(rowsASentence(choices)).fill(sentence));
   const told = searchOptionsOf(rows, options);
   if (search === "sample") {
-    // Draw number i of a sentence has a seed of its own, whatever else is drawn.
-    const seeds = sentences.flatMap(({ seed }) => Array.from({ length: nbest }, (_, i) => seed + i));
-    const drawn = await sample(stepper, { ...told, seed: seeds });
+    const drawn = await sample(stepper, { ...told, seed: seedsOf(sentences, nbest) });
     return sentences.map((_, sentence) =>
       drawn.slice(sentence * nbest, (sentence + 1) * nbest).toSorted((a, b) => b.score - a.score),
     );
@@ -115,13 +129,15 @@ export async function decodeBatch(
     const seeds = sentences.map(({ seed }) => seed);
     return (await stochasticBeamSearch(stepper, { ...told, beams, seed: seeds })).map((list) => list.slice(0, nbest));
   }
+  const ofBeams = { ...told, beams, earlyStopping, coveragePenalty, nbest };
+  if (search === "beam-sample") return beamSample(stepper, { ...ofBeams, seed: seedsOf(sentences, 1) });
   if (rows.some(({ phrases }) => phrases.length > 0)) {
     const phrases = rows.map((sentence) => sentence.phrases);
-    return constrainedBeamSearch(stepper, { ...told, beams, earlyStopping, nbest, phrases });
+    return constrainedBeamSearch(stepper, { ...ofBeams, phrases });
   }
-  if (groups > 1) return diverseBeamSearch(stepper, { ...told, beams, groups, diversityPenalty, earlyStopping, nbest });
+  if (groups > 1) return diverseBeamSearch(stepper, { ...ofBeams, groups, diversityPenalty });
   if (beams === 1) return (await greedySearch(stepper, told)).map((hypothesis) => [hypothesis]);
-  return beamSearch(stepper, { ...told, beams, earlyStopping, nbest });
+  return beamSearch(stepper, ofBeams);
 }
 
 /** Penalties and bans first, then what shapes a draw, in the order of Hugging Face's `generate`. */

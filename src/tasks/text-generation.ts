@@ -3,13 +3,19 @@ import { ConfigError, randomKey, silent, type Listener } from "../base/index.ts"
 import { suppressed, type ScoreProcessor, type Stepper } from "../decode/index.ts";
 import { encodeTexts, textsOf, type TextCorpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
-import { LanguageModelDecoder, type LanguageModel } from "../models/index.ts";
+import { LanguageModelDecoder, type LanguageModel, type StepperOptions } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { completionChoices, type CompletionOptions } from "./completion-options.ts";
 import type { DecodingChoices, DecodingOptions } from "./decoding-options.ts";
 import { translatedOf, type Translated } from "./decoding-outputs.ts";
-import { decodeBatch, rowsASentence, type DecodeBatchOptions, type SentenceToDecode } from "./decoding-search.ts";
+import {
+  decodeBatch,
+  rowsASentence,
+  stepperOptionsOf,
+  type DecodeBatchOptions,
+  type SentenceToDecode,
+} from "./decoding-search.ts";
 import { writtenPieces } from "./decoding-stream.ts";
 import { learnLanguageModel, type LanguageModelLearningOptions } from "./language-model-training.ts";
 import type { Weights } from "./learning.ts";
@@ -161,10 +167,11 @@ export class TextGeneration {
       const length = lengthOf(order[first]!);
       const size = Math.min(promptsAtATime, Math.max(1, Math.floor(choices.batchTokens / (length * rows))));
       const batch = order.slice(first, first + size).filter((i) => lengthOf(i) === length);
-      const beginnings = batch.flatMap((i) => new Array<readonly number[]>(rows).fill(inputs[i]!.beginning));
+      const sentences = batch.map((i) => inputs[i]!);
+      const beginnings = sentences.flatMap(({ beginning }) => new Array<readonly number[]>(rows).fill(beginning));
       const found = await decodeBatch(
-        await this.#start(beginnings),
-        batch.map((i) => inputs[i]!),
+        await this.#start(beginnings, stepperOptionsOf(sentences, choices)),
+        sentences,
         this.#searchOptions(choices, length, { signal, processors }),
       );
       for (const [row, i] of batch.entries()) {
@@ -190,13 +197,15 @@ export class TextGeneration {
    * for await (const piece of generation.stream("It is a truth", { seed: 7 })) process.stdout.write(piece);
    */
   async *stream(prompt: string, options: Omit<CompletionOptions, "beams" | "nbest"> = {}): AsyncGenerator<string> {
+    const { search = this.decoding.search, phrases = this.decoding.phrases ?? [] } = options;
+    if (search === "stochastic-beam" || search === "beam-sample" || phrases.length > 0)
+      throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
     const settings = completionChoices(this.decoding, { ...options, beams: 1, nbest: 1 });
     const { signal, processors, ...choices } = settings;
     const sentence = this.#sentence(prompt, 0, choices);
-    if (choices.search === "stochastic-beam" || choices.phrases.length > 0)
-      throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
     const told = this.#searchOptions(choices, sentence.beginning.length, { signal, processors });
-    yield* writtenPieces(await this.#start([sentence.beginning]), sentence, told);
+    const stepper = await this.#start([sentence.beginning], stepperOptionsOf([sentence], choices));
+    yield* writtenPieces(stepper, sentence, told);
   }
 
   /**
@@ -257,9 +266,9 @@ export class TextGeneration {
   }
 
   /** Reads the beginnings of texts, all of one length. */
-  #start(beginnings: readonly (readonly number[])[]): Promise<Stepper> {
+  #start(beginnings: readonly (readonly number[])[], options: StepperOptions): Promise<Stepper> {
     this.#decoder ??= new LanguageModelDecoder(this.model, this.weights, this.session, { precision: this.#precision });
-    return this.#decoder.start(beginnings);
+    return this.#decoder.start(beginnings, options);
   }
 
   async dispose(): Promise<void> {

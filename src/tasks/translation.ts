@@ -3,7 +3,12 @@ import { ConfigError, randomKey, randomWord, silent, type Listener } from "../ba
 import { ensemble, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
 import type { Corpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
-import { NonAutoregressiveDecoder, NonAutoregressiveTransformer, TransformerDecoder } from "../models/index.ts";
+import {
+  NonAutoregressiveDecoder,
+  NonAutoregressiveTransformer,
+  TransformerDecoder,
+  type StepperOptions,
+} from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { alignmentOf, CrossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
@@ -22,6 +27,7 @@ import {
   decodeBatch,
   lengthPenaltyOf,
   rowsASentence,
+  stepperOptionsOf,
   type DecodeBatchOptions,
   type SentenceToDecode,
 } from "./decoding-search.ts";
@@ -230,13 +236,18 @@ export class Translation {
    * for await (const piece of translation.stream("A man in an orange hat.")) process.stdout.write(piece);
    */
   async *stream(line: TranslationLine, options: Omit<DecodingOptions, "beams" | "nbest"> = {}): AsyncGenerator<string> {
-    const whole = this.#choicesWith({ beams: 1, nbest: 1, mbr: "none", ...options });
+    const told = "text is told while it is written by greedy search or sampling alone.";
+    const { search = this.decoding.search } = options;
+    if (search !== "beam" && search !== "sample") throw new ConfigError("stream", told);
+    // What is configured for beams is not meant here.
+    const { coverageLayer: _, coverageHead: __, ...configured } = this.decoding;
+    const single = { beams: 1, nbest: 1, groups: 1, diversityPenalty: 0, coveragePenalty: 0, mbr: "none" } as const;
+    const whole = this.#choicesWith(options, { ...configured, ...single });
     const { signal, processors, ...choices } = whole;
     const sentence = this.#sentence(line, 0, choices);
-    if (choices.search === "stochastic-beam" || sentence.phrases.length > 0 || choices.mbr !== "none")
-      throw new ConfigError("stream", "text is told while it is written by greedy search or sampling alone.");
+    if (sentence.phrases.length > 0 || choices.mbr !== "none") throw new ConfigError("stream", told);
     if (textOf(line) === "") return;
-    const stepper = await this.#start([sentence.ids]);
+    const stepper = await this.#start([sentence.ids], stepperOptionsOf([sentence], choices));
     yield* writtenPieces(stepper, sentence, { choices, target: this.target, signal, processors });
   }
 
@@ -334,9 +345,12 @@ export class Translation {
   }
 
   /** The choices of one call over those of this translation, refused where they cannot be honoured together. */
-  #choicesWith(options: DecodingOptions): DecodingChoices & Pick<DecodingOptions, "signal" | "processors"> {
+  #choicesWith(
+    options: DecodingOptions,
+    configured: DecodingChoices = this.decoding,
+  ): DecodingChoices & Pick<DecodingOptions, "signal" | "processors"> {
     refuseUnheeded(this.model, { ...options });
-    const choices = { ...this.decoding, ...options };
+    const choices = { ...configured, ...options };
     if (this.model instanceof NonAutoregressiveTransformer) {
       const { nbest, lengthCandidates } = choices;
       if (nbest > lengthCandidates)
@@ -372,18 +386,18 @@ export class Translation {
       return writeInOnePass(this.#onePass, batch, { ...choices, ...(signal && { signal }) });
     }
     const rows = sentences.flatMap(({ ids }) => new Array<readonly number[]>(rowsASentence(choices)).fill(ids));
-    return decodeBatch(await this.#start(rows), sentences, options);
+    return decodeBatch(await this.#start(rows, stepperOptionsOf(sentences, choices)), sentences, options);
   }
 
   /** Reads sources with this model, and with those of the ensemble. */
-  async #start(sources: readonly (readonly number[])[]): Promise<Stepper> {
+  async #start(sources: readonly (readonly number[])[], options: StepperOptions): Promise<Stepper> {
     if (this.model instanceof NonAutoregressiveTransformer)
       throw new ConfigError("model", "writes all places at once; there are no steps to take.");
     this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, { precision: this.#precision });
-    const own = await this.#decoder.start(idRows(sources, this.source.special.pad));
+    const own = await this.#decoder.start(idRows(sources, this.source.special.pad), options);
     if (this.#others.length === 0) return own;
     const others: Stepper[] = [];
-    for (const other of this.#others) others.push(await other.#start(sources));
+    for (const other of this.#others) others.push(await other.#start(sources, options));
     return ensemble([own, ...others]);
   }
 

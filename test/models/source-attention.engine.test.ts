@@ -180,7 +180,7 @@ test("what nothing looks at, and layers and heads that there are not, are refuse
   const sources = idRows(randomRows([4], 13, 8));
   const started = (model: SequenceToSequence, attention: SourceAttentionChoice) =>
     new TransformerDecoder(model, noisy(model), session).start(sources, { attention });
-  await expect(started(blind, {})).rejects.toThrow(/steps look at no source/);
+  await expect(started(blind, {})).rejects.toThrow(/nothing in this model looks at the source/);
   const model = new Transformer(small);
   await expect(started(model, { layer: 2 })).rejects.toThrow(/layer: must be below 2 \(got 2\)/);
   await expect(started(model, { head: 4 })).rejects.toThrow(/head: must be below 4 \(got 4\)/);

@@ -71,12 +71,25 @@ describe("a stream", () => {
     ["greedy", {}],
     ["drawn", { search: "sample", seed: 4, temperature: 1.5, topK: 6 }],
     ["stopped", { stop: ["a", "b", "c"] }],
+    ["dropping", { keepDropout: true }],
   ])("%s: its pieces are the translation", async (_, choices) => {
     for (const line of lines) {
       let text = "";
       for await (const piece of translation.stream(line, choices)) text += piece;
       expect(text).toBe(await translation.translate(line, { beams: 1, ...choices }));
     }
+  });
+
+  test("does not mind what is configured for beams, and refuses what is said of them", async () => {
+    const { model, weights } = translation;
+    const decoding = { groups: 2, beams: 4, coveragePenalty: 0.5, coverageLayer: 0, maxLength: 12 };
+    await using configured = new Translation({ model, tokenizer, weights, decoding, session });
+    let text = "";
+    for await (const piece of configured.stream("ab ba")) text += piece;
+    expect(text).toBe(await translation.translate("ab ba", { beams: 1 }));
+    const said = (choices: DecodingOptions) => configured.stream("ab", choices).next();
+    await expect(said({ coveragePenalty: 1 })).rejects.toThrow(/coveragePenalty: has no effect with one beam/);
+    await expect(said({ search: "beam-sample" })).rejects.toThrow(/greedy search or sampling alone/);
   });
 
   test("ends with an AbortError once its signal is raised, and refuses what cannot be streamed", async () => {
@@ -136,6 +149,12 @@ describe("outputs", () => {
     ["groups", { groups: 2, diversityPenalty: 0.7, nbest: 3 }],
     ["samples", { search: "sample", nbest: 3, temperature: 1.2, topP: 0.9 }],
     ["a stochastic beam", { search: "stochastic-beam", nbest: 3 }],
+    ["a beam whose continuations are drawn", { search: "beam-sample", nbest: 3, topK: 4, coveragePenalty: 0.2 }],
+    ["a beam that must cover the source", { coveragePenalty: 3, coverageLayer: 0, coverageHead: 1, nbest: 3 }],
+    ["groups that must cover the source", { groups: 2, diversityPenalty: 0.5, coveragePenalty: 3, nbest: 3 }],
+    ["phrases and coverage", { phrases: ["a"], coveragePenalty: 3, beams: 6 }],
+    ["a beam with dropout", { keepDropout: true, nbest: 3 }],
+    ["samples with dropout", { search: "sample", keepDropout: true, nbest: 3, temperature: 0.1 }],
     ["minimum Bayes risk over samples", { search: "sample", mbr: "chrf", candidates: 6 }],
     ["penalties", { presencePenalty: 0.5, frequencyPenalty: 0.5, repetitionPenalty: 1.2, blockNgram: 2 }],
   ])("of %s: a line's are the same whatever stands beside it, of its seed and number", async (_, choices) => {
@@ -146,8 +165,54 @@ describe("outputs", () => {
     const each: typeof whole = [];
     for await (const list of translation.generateEach(lines, choices)) each.push(list);
     expect(texts(each)).toEqual(texts(whole));
-    if (choices.search !== undefined)
+    if (choices.search !== undefined || choices.keepDropout === true)
       expect(texts(await translation.generate(lines, { ...choices, seed: 99 }))).not.toEqual(texts(whole));
+  });
+
+  test("pay for words of the source that they pass over, by the attention of the layer and head", async () => {
+    const choices = { coveragePenalty: 0.6, nbest: 4, lengthPenalty: 0.8 };
+    for (const heads of [{}, { coverageLayer: 0, coverageHead: 1 }]) {
+      const found = await translation.generate(lines, { ...choices, ...heads });
+      let compared = 0;
+      for (const [i, list] of found.entries()) {
+        for (const { text, tokens, logProbability, score } of lines[i] === "" ? [] : list) {
+          const map = await translation.attention(lines[i]!, text);
+          // A special token within the text is lost on the way through the text.
+          if (map.targetTokens.slice(0, tokens.length).join() !== tokens.join()) continue;
+          const layer = map.weights["coverageLayer" in heads ? 0 : 1]!;
+          const chosen = "coverageLayer" in heads ? [layer[1]!] : layer;
+          const logs = map.sourceTokens.map((_, source) => {
+            const looked = chosen.reduce(
+              (sum, head) => sum + head.slice(0, tokens.length).reduce((a, row) => a + row[source]!, 0),
+              0,
+            );
+            return Math.log(Math.min(1, looked / chosen.length));
+          });
+          const coverage = logs.reduce((a, b) => a + b, 0);
+          expect(score).toBeCloseTo(logProbability / tokens.length ** 0.8 + 0.6 * coverage, 4);
+          compared++;
+        }
+      }
+      expect(compared).toBeGreaterThan(3);
+    }
+  });
+
+  test("keep their dropout by seed, and are as ever without", async () => {
+    const scores = async (choices: DecodingOptions): Promise<number[]> =>
+      (await translation.generate(lines, choices)).map(([best]) => best!.score);
+    const plain = await scores({});
+    expect(await scores({ keepDropout: false, seed: 3 })).toEqual(plain);
+    const dropped = await scores({ keepDropout: true, seed: 3 });
+    expect(await scores({ keepDropout: true, seed: 3 })).toEqual(dropped);
+    const other = await scores({ keepDropout: true, seed: 4 });
+    for (const [i, line] of lines.entries()) {
+      if (line === "") continue;
+      expect(dropped[i]).not.toBe(plain[i]);
+      expect(dropped[i]).not.toBe(other[i]);
+    }
+    const model = new Transformer({ ...options, vocabularySize: tokenizer.vocabularySize, dropout: 0 });
+    await using bare = new Translation({ model, tokenizer, weights: noisyWeights(model), session });
+    await expect(bare.translate("ab", { keepDropout: true })).rejects.toThrow(/keepDropout: .*made without dropout/);
   });
 
   test("chosen by minimum Bayes risk are led by the one that agrees best, and say how well", async () => {
@@ -180,6 +245,12 @@ describe("outputs", () => {
     [{ candidates: 3 }, /candidates: has no effect with mbr none/],
     [{ phrases: ["a"], search: "sample" }, /phrases: need search beam/],
     [{ lengthCandidates: 2 }, /lengthCandidates: has no effect with this model/],
+    [{ coveragePenalty: 0.2, beams: 1 }, /coveragePenalty: has no effect with one beam/],
+    [{ coveragePenalty: 0.2, search: "sample" }, /coveragePenalty: has no effect with search sample/],
+    [{ coverageLayer: 1 }, /coverageLayer: has no effect without a coverage penalty/],
+    [{ coveragePenalty: 0.2, coverageLayer: 7 }, /layer: must be below 2 \(got 7\)/],
+    [{ search: "beam-sample", beams: 1 }, /beams: must be at least 2 with search beam-sample/],
+    [{ search: "beam-sample", groups: 2 }, /groups: has no effect with search beam-sample/],
   ])("that cannot be had are refused: %j", async (choices, message) => {
     await expect(translation.generate(["a"], choices)).rejects.toThrow(message);
   });

@@ -75,6 +75,8 @@ function flagOf({ path, type, help }: ConfigOption): Option {
   const text = help.charAt(0).toLowerCase() + help.slice(1).replace(/\.$/, "");
   const description = more === undefined ? text : `${text}; ${more}`;
   const flag = flagName(path);
+  if (type === "true | false")
+    return new Option(`${flag} [boolean]`, description).choices(["true", "false"]).preset("true");
   if (type.startsWith("list")) return new Option(`${flag} <text...>`, description);
   if (type.startsWith("whole number")) return new Option(`${flag} <n>`, description).argParser(wholeNumber);
   if (type.startsWith("number")) return new Option(`${flag} <x>`, description).argParser(decimal);
