@@ -13,6 +13,9 @@ const hidden = -1e9;
  * Where no layer sees farther than a window, the cache rolls: entries that fell out of it are given up, and the few first ones
  * that stay in sight (attention sinks) move up beside the window, over an entry that was given up.
  *
+ * A sentence may join while others are being written: it sees nothing of what its column held before, and what no sentence sees
+ * any more is given up when one joins or leaves.
+ *
  * Hypotheses are counted sentence by sentence here, as searches count them: hypothesis = sentence · beams + beam.
  */
 export class KeyValueCache {
@@ -26,6 +29,10 @@ export class KeyValueCache {
   #batch: number;
   #beams = 1;
   #steps = 0;
+  /** How many steps there were before each sentence joined [batch]. */
+  #joinedAt: Int32Array;
+  /** The first step that has not been given up because nobody sees it. */
+  #oldest = 0;
   /** The slot of the first step that is kept. */
   #start = 0;
   /** Steps there is room for. */
@@ -42,6 +49,7 @@ export class KeyValueCache {
     // The token being written sees itself without the cache.
     this.#most = this.#sinks + Math.max(0, ...reaches.map((reach) => (reach?.window ?? Infinity) - 1));
     this.#batch = batch;
+    this.#joinedAt = new Int32Array(batch);
     this.#arrays = layers.flatMap(() => [new Float32Array(0), new Float32Array(0)]);
   }
 
@@ -53,14 +61,24 @@ export class KeyValueCache {
     return this.#batch;
   }
 
-  /** How many tokens each hypothesis has written. */
+  /** How many steps there were. */
   get steps(): number {
     return this.#steps;
   }
 
   /** Of how many of them keys and values are still here. */
   get kept(): number {
-    return this.#shapes.length === 0 ? 0 : Math.min(this.#steps, this.#most);
+    return this.#shapes.length === 0 ? 0 : Math.min(this.#steps - this.#oldest, this.#most);
+  }
+
+  /** How many tokens the hypotheses of each sentence have written [batch]. */
+  get written(): Int32Array {
+    return this.#joinedAt.map((joined) => this.#steps - joined);
+  }
+
+  /** Whether there are entries that not all sentences see. */
+  get isRagged(): boolean {
+    return this.#joinedAt.some((joined) => joined > this.#steps - this.kept);
   }
 
   /** What keys and values take up, room for the next steps included. */
@@ -68,9 +86,12 @@ export class KeyValueCache {
     return this.#arrays.reduce((total, { byteLength }) => total + byteLength, 0);
   }
 
-  /** Goes on with `batch` sentences of `beams` hypotheses; hypothesis i continues hypothesis parents[i] of before. */
+  /**
+   * Goes on with `batch` sentences of `beams` hypotheses; hypothesis i continues hypothesis parents[i] of before, or none where that
+   * is −1, in sentences that join.
+   */
   descend(parents: Int32Array, batch: number, beams: number): void {
-    if (batch === this.#batch && beams === this.#beams) {
+    if (batch === this.#batch && beams === this.#beams && !parents.includes(-1)) {
       const before = this.#ancestry.slice();
       for (let i = 0; i < parents.length; i++) {
         const from = parents[i]! * this.#capacity + this.#start;
@@ -86,15 +107,31 @@ export class KeyValueCache {
   #moveEntries(parents: Int32Array, batch: number, beams: number): void {
     const width = this.#width;
     const [beamsBefore, batchBefore] = [this.#beams, this.#batch];
-    const slots = Array.from({ length: this.kept }, (_, i) => this.#start + i);
+    const joinedAt = Int32Array.from({ length: batch }, (_, sentence) => {
+      const parent = parents[sentence * beams]!;
+      return parent < 0 ? this.#steps : this.#joinedAt[Math.floor(parent / beamsBefore)]!;
+    });
+    const keptBefore = this.kept;
+    if (this.#sinks === 0)
+      this.#oldest = Math.max(
+        this.#oldest,
+        joinedAt.reduce((a, b) => Math.min(a, b), this.#steps),
+      );
+    const { kept } = this;
+    const firstSlot = this.#start + keptBefore - kept;
+    const capacity = Math.max(16, 2 * kept);
+    const ancestry = new Int32Array(batch * beams * capacity);
+    for (let i = 0; i < batch * beams; i++) ancestry.fill(i % beams, i * capacity, (i + 1) * capacity);
     this.#arrays = this.#arrays.map((before) => {
-      const after = new Float32Array(this.#capacity * beams * batch * width);
+      const after = new Float32Array(capacity * beams * batch * width);
       for (let i = 0; i < parents.length; i++) {
+        if (parents[i]! < 0) continue;
         const sentence = Math.floor(parents[i]! / beamsBefore);
-        for (const slot of slots) {
+        for (let step = 0; step < kept; step++) {
+          const slot = firstSlot + step;
           const beam = this.#ancestry[parents[i]! * this.#capacity + slot]!;
           const from = ((slot * beamsBefore + beam) * batchBefore + sentence) * width;
-          const to = ((slot * beams + (i % beams)) * batch + Math.floor(i / beams)) * width;
+          const to = ((step * beams + (i % beams)) * batch + Math.floor(i / beams)) * width;
           after.set(before.subarray(from, from + width), to);
         }
       }
@@ -102,19 +139,20 @@ export class KeyValueCache {
     });
     this.#batch = batch;
     this.#beams = beams;
-    this.#ancestry = new Int32Array(batch * beams * this.#capacity);
-    for (let i = 0; i < batch * beams; i++)
-      this.#ancestry.fill(i % beams, i * this.#capacity, (i + 1) * this.#capacity);
+    this.#joinedAt = joinedAt;
+    this.#ancestry = ancestry;
+    this.#capacity = capacity;
+    this.#start = 0;
   }
 
   /** Takes in what a step's hypotheses leave: [2 · layers, beams, batch, heads · dHead]; undefined where nothing is kept. */
   append(entries: Float32Array | undefined): void {
     // A window of one holds only the token being written.
-    const isOutOfSight = this.#most === this.#sinks && this.#steps >= this.#most;
+    const isOutOfSight = this.#most === this.#sinks && this.kept === this.#most;
     if (entries !== undefined && !isOutOfSight) {
       this.#makeRoom();
       const block = this.#beams * this.#batch * this.#width;
-      const slot = this.#start + Math.min(this.#steps, this.#most - 1);
+      const slot = this.#start + Math.min(this.kept, this.#most - 1);
       this.#arrays.forEach((array, i) => array.set(entries.subarray(i * block, (i + 1) * block), slot * block));
       for (let i = 0; i < this.#batch * this.#beams; i++) this.#ancestry[i * this.#capacity + slot] = i % this.#beams;
     }
@@ -142,7 +180,7 @@ export class KeyValueCache {
   /** Makes the slot behind the last one free: gives up the oldest entry of a full window, and grows or moves to the front. */
   #makeRoom(): void {
     if (this.#start + this.kept === this.#capacity) this.#rebuild();
-    if (this.#steps < this.#most) return;
+    if (this.kept < this.#most) return;
     const block = this.#beams * this.#batch * this.#width;
     const shift = (array: Float32Array | Int32Array, at: number, size: number): void => {
       const from = at + this.#start * size;
@@ -186,7 +224,7 @@ export class KeyValueCache {
         };
       }
     }
-    if (this.#beams > 1 && this.#shapes.length > 0) feeds.visible = this.#visible();
+    if ((this.#beams > 1 || this.isRagged) && this.#shapes.length > 0) feeds.visible = this.#visible();
     return feeds;
   }
 
@@ -207,7 +245,8 @@ export class KeyValueCache {
     const data = new Float32Array(this.#batch * this.#beams * entries).fill(hidden);
     for (let i = 0; i < this.#batch * this.#beams; i++) {
       const slots = i * this.#capacity + this.#start;
-      for (let step = 0; step < this.kept; step++)
+      const hiddenSteps = Math.max(0, this.#joinedAt[Math.floor(i / this.#beams)]! - (this.#steps - this.kept));
+      for (let step = hiddenSteps; step < this.kept; step++)
         data[i * entries + step * this.#beams + this.#ancestry[slots + step]!] = 0;
       data[i * entries + this.kept * this.#beams + (i % this.#beams)] = 0;
     }

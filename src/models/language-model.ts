@@ -118,7 +118,7 @@ export class LanguageModel extends Module implements Reader {
       );
     }
     return this.decoder.each(
-      this.input.forward(trace.tokens, trace.position),
+      this.input.forward(trace.tokens, trace.places),
       (layer) => (mixer, x) => stepMix(trace, mixer, x, { layer, positions }),
     ).output;
   }

@@ -30,7 +30,11 @@ export interface SequenceToSequence extends Writer {
   readonly options: object;
   /** Position t of the target sees the whole source and the target up to t: → hidden [batch, targetTime, width]. */
   teacherForced(sourceIds: Tensor, targetIds: Tensor): { readonly hidden: Tensor; readonly reports: PassReports };
-  /** What decoding reads of a source [batch, sourceTime] once, by name: [batch, ..] each; `state.` names begin states of the steps. */
+  /**
+   * What decoding reads of a source [batch, sourceTime] once, by name: [batch, ..] each; `state.` names begin states of the steps.
+   * Axes as long as the source are called sourceTime where steps ask for them. `bias` must hide padding from whatever looks at them, for
+   * they grow by zeros, and `bias` by −1e9, where a longer source joins.
+   */
   readSource(sourceIds: Tensor): Readonly<Record<string, Tensor>>;
   /** Where each target position looked in the source, [batch, heads, targetTime, sourceTime] a layer; absent where nothing looks. */
   crossAttention?(sourceIds: Tensor, targetIds: Tensor): readonly Tensor[];

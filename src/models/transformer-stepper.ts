@@ -5,10 +5,12 @@ import { compile, quantized, type Executable, type SessionOptions } from "../eng
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
+import { checkListed, ListedOutputs, listedRowsProgram } from "./listed-outputs.ts";
 import { randomInputs, withoutDropout, type Program } from "../tensor/index.ts";
 import { readProgram, type Reader } from "./read-trace.ts";
 import { RowDropout, withRowDropout } from "./row-dropout.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
+import { SourceMemory, type LaterSources } from "./source-memory.ts";
 import { sourceAttention, type SourceAttentionChoice } from "./source-attention.ts";
 import { StepTrace, type StreamReach } from "./step-trace.ts";
 
@@ -32,6 +34,8 @@ export interface StepperOptions {
    * decides what is dropped, whatever else is in the batch. What reads the source drops nothing.
    */
   dropoutSeeds?: readonly number[] | undefined;
+  /** They score these tokens of a sentence alone, ascending, and all others −∞: the softmax is over the list. */
+  listOf?: ((sentence: number) => Int32Array) | undefined;
 }
 
 /** Compiled steps of one model with its weights, shared by all batches that are written with it. */
@@ -71,6 +75,11 @@ export class StepPrograms<Model extends Writer = Writer> {
     this.#session = session;
   }
 
+  /** Whether sentences may join while others are being written: not where a part counts places from the beginning. */
+  get letsJoin(): boolean {
+    return this.kept.bound.length === 0 && this.#stream === undefined;
+  }
+
   get adapter(): Readonly<Record<string, HostTensor>> {
     return this.#adapter;
   }
@@ -108,12 +117,18 @@ export class StepPrograms<Model extends Writer = Writer> {
 
   /** The program of one step, compiled when it is first asked for. */
   step({ keepsDropout = false, ...options }: StepOptions & { keepsDropout?: boolean }): Promise<Executable> {
-    const { wanted, beams, attention } = options;
+    const { wanted, beams, attention, isRagged = false, isListed = false } = options;
     const looks = attention === undefined ? "" : ` looks ${attention.layer ?? "last"}.${attention.head ?? "mean"}`;
-    return this.program(`step ${wanted} ${beams}${looks}${keepsDropout ? " drops" : ""}`, () => {
+    const kinds = [looks, keepsDropout ? " drops" : "", isRagged ? " ragged" : "", isListed ? " listed" : ""].join("");
+    return this.program(`step ${wanted} ${beams}${kinds}`, () => {
       const program = stepProgram(this.model, { ...options, stream: this.#stream });
       return keepsDropout ? withRowDropout(program, beams) : withoutDropout(program);
     });
+  }
+
+  /** The program that gathers rows of the output layer. */
+  listedRows(): Promise<Executable> {
+    return this.program("listed rows", () => listedRowsProgram(this.model));
   }
 
   /** Refuses what the model's steps cannot do. */
@@ -142,14 +157,45 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
   async start(sourceIds: HostTensor<"int32">, options: StepperOptions = {}): Promise<TransformerStepper> {
     const [sentences, sourceTime] = sourceIds.dims as readonly [number, number];
     this.check(options, sentences);
-    const source = await this.program("source", () => withoutDropout(sourceProgram(this.model)));
-    const memory = await source.run({ ...this.adapter, sourceIds });
+    const memory = await this.#read(sourceIds);
     const { pad } = this.model;
     const lengths = Int32Array.from({ length: sentences }, (_, sentence) => {
       const own = sourceIds.data.subarray(sentence * sourceTime, (sentence + 1) * sourceTime);
       return own.reduce((count, id) => count + (id === pad ? 0 : 1), 0);
     });
     return new TransformerStepper(this, memory, sentences, { ...options, lengths });
+  }
+
+  /**
+   * Writes targets of sources that come later: a sentence joins when a search's steps first name it, and `sourceOf` must then know
+   * the ids of its source.
+   * @example
+   * const stepper = decoder.open((sentence) => sources[sentence]!);
+   * const outputs = await beamSearch(stepper, { start: 1, end: 2, maxTokens: 50, admit: inPlaces(sources.length, 32) });
+   */
+  open(sourceOf: (sentence: number) => readonly number[]): TransformerStepper {
+    if (!this.letsJoin)
+      throw new ConfigError(
+        "model",
+        `sentences cannot join a batch of this model under way: ${this.kept.bound.join(", ")} must know where a text began. Start with all sentences.`,
+      );
+    return new TransformerStepper(this, {}, 0, {
+      sources: {
+        read: (sentences) => {
+          const sources = sentences.map(sourceOf);
+          const time = Math.max(...sources.map(({ length }) => length));
+          const data = new Int32Array(sources.length * time).fill(this.model.pad);
+          sources.forEach((ids, row) => data.set(ids, row * time));
+          return this.#read({ dtype: "int32", dims: [sources.length, time], data });
+        },
+        lengthOf: (sentence) => sourceOf(sentence).length,
+      },
+    });
+  }
+
+  async #read(sourceIds: HostTensor<"int32">): Promise<Record<string, HostTensor>> {
+    const source = await this.program("source", () => withoutDropout(sourceProgram(this.model)));
+    return source.run({ ...this.adapter, sourceIds });
   }
 }
 
@@ -221,10 +267,10 @@ export class TransformerStepper implements Stepper {
   readonly sentences: number;
   readonly vocabularySize: number;
   readonly #decoder: StepPrograms;
+  readonly letsJoin: boolean;
+  readonly #sources: LaterSources | undefined;
   /** What the source program gave, for the sentences that the next step runs over. */
-  #memory: Readonly<Record<string, HostTensor>>;
-  /** The sentences in `#memory`, ascending; those that have left since cost time until it is compacted. */
-  #inMemory: Int32Array;
+  readonly #memory: SourceMemory;
   readonly #cache: KeyValueCache;
   /** States of the rows of the last step, `state.…` by name. */
   #states: Readonly<Record<string, HostTensor>>;
@@ -232,6 +278,7 @@ export class TransformerStepper implements Stepper {
   #hypotheses: Int32Array = new Int32Array(0);
   readonly #attention: SourceAttentionChoice | undefined;
   readonly #dropout: RowDropout | undefined;
+  readonly #listed: ListedOutputs | undefined;
   /** Where the rows of the last step looked. */
   readonly attention?: () => SourceAttention;
   #looked: { readonly weights: HostTensor; readonly rowOf: Int32Array } | undefined;
@@ -241,24 +288,27 @@ export class TransformerStepper implements Stepper {
     decoder: StepPrograms,
     memory: Readonly<Record<string, HostTensor>>,
     sentences: number,
-    { attention, dropoutSeeds, lengths }: StepperOptions & { lengths?: Int32Array } = {},
+    {
+      attention,
+      dropoutSeeds,
+      listOf,
+      lengths,
+      sources,
+    }: StepperOptions & { lengths?: Int32Array; sources?: LaterSources } = {},
   ) {
+    this.#sources = sources;
+    this.letsJoin = sources !== undefined;
     this.#attention = attention;
     this.#dropout = dropoutSeeds && new RowDropout(dropoutSeeds);
+    this.#listed = listOf && new ListedOutputs(listOf, decoder.vocabularySize);
     if (attention !== undefined && lengths !== undefined) this.attention = () => this.#attentionOf(lengths);
-    const { caches, states } = decoder.kept;
+    const { caches } = decoder.kept;
     this.#decoder = decoder;
     this.sentences = sentences;
     this.vocabularySize = decoder.vocabularySize;
-    this.#inMemory = Int32Array.from({ length: sentences }, (_, i) => i);
     this.#cache = new KeyValueCache({ layers: caches, batch: sentences });
-    const isState = ([name]: readonly [string, HostTensor]): boolean => name.startsWith("state.");
-    this.#memory = Object.fromEntries(Object.entries(memory).filter((entry) => !isState(entry)));
-    const zeros = [...states].map(([name, shape]): [string, HostTensor] => {
-      const dims = [sentences, ...(shape as number[])];
-      return [`state.${name}`, { dtype: "float32", dims, data: allocate("float32", elementCount(dims)) }];
-    });
-    this.#states = Object.fromEntries([...zeros, ...Object.entries(memory).filter(isState)]);
+    this.#memory = new SourceMemory(fixedIn(memory), sentences, decoder.kept.inputs);
+    this.#states = this.#begun(memory, sentences);
   }
 
   /** Takes in what one pass over the first tokens left: [2 · layers · tokens, batch, heads, dHead]; states are given when it is made. */
@@ -278,7 +328,7 @@ export class TransformerStepper implements Stepper {
   }
 
   async topCandidates(step: Step, count: number): Promise<Candidates> {
-    const { scores, ids, rowOf } = await this.#run(step, count);
+    const { scores, ids, rowOf, listed } = await this.#run(step, count);
     const rows = step.tokens.length;
     const tokens = new Int32Array(rows * count);
     const logProbabilities = new Float32Array(rows * count);
@@ -288,7 +338,8 @@ export class TransformerStepper implements Stepper {
     for (let row = 0; row < rows; row++) {
       const from = rowOf[row]! * count;
       for (let i = 0; i < count; i++) {
-        tokens[row * count + i] = low[2 * (from + i)]!;
+        const id = low[2 * (from + i)]!;
+        tokens[row * count + i] = listed === undefined ? id : listed.ids[id]!;
         logProbabilities[row * count + i] = scores[from + i]!;
       }
     }
@@ -304,8 +355,9 @@ export class TransformerStepper implements Stepper {
   }
 
   async #scores(step: Step, wanted: "logits" | "logProbabilities"): Promise<Float32Array> {
-    const { scores, rowOf } = await this.#run(step, wanted);
+    const { scores, rowOf, listed } = await this.#run(step, wanted);
     const rows = step.tokens.length;
+    if (listed !== undefined) return spreadOut(scores, listed.ids, rowOf, this.vocabularySize);
     if (rowOf.length * this.vocabularySize === scores.length && rowOf.every((at, row) => at === row)) return scores;
     const chosen = new Float32Array(rows * this.vocabularySize);
     for (let row = 0; row < rows; row++) {
@@ -317,22 +369,38 @@ export class TransformerStepper implements Stepper {
 
   /** Runs one step; `rowOf` says in which row of the results each row of the step is found. */
   async #run({ sentences, beams, tokens, parents }: Step, wanted: Wanted) {
-    if (sentences.length <= 0.75 * this.#inMemory.length) this.#compact(sentences);
-    const batch = this.#inMemory.length;
-    const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
+    const joining = await this.#takeIn(sentences);
+    const batch = this.#memory.sentences.length;
+    const places = sentences.map((sentence) => this.#memory.sentences.indexOf(sentence));
     const hypotheses = Int32Array.from(tokens, (_, row) => places[Math.floor(row / beams)]! * beams + (row % beams));
     const { beams: beamsBefore, batch: batchBefore } = this.#cache;
-    const from = this.#descend(hypotheses, parents, batch, beams);
+    const from = this.#descend(hypotheses, parents, { batch, beams, joining });
+    const { isRagged } = this.#cache;
     // The program's rows lie beam by beam.
     const rowOf = hypotheses.map((hypothesis) => (hypothesis % beams) * batch + Math.floor(hypothesis / beams));
     const given = new Int32Array(batch * beams);
     for (let row = 0; row < tokens.length; row++) given[rowOf[row]!] = tokens[row]!;
+    const listed = await this.#listed?.of(
+      this.#memory.sentences,
+      () => this.#decoder.listedRows(),
+      this.#decoder.adapter,
+    );
+    if (listed !== undefined && typeof wanted === "number") checkListed(wanted, listed);
+    const isListed = listed !== undefined;
     const keepsDropout = this.#dropout !== undefined;
-    const executable = await this.#decoder.step({ wanted, beams, attention: this.#attention, keepsDropout });
+    const executable = await this.#decoder.step({
+      wanted,
+      beams,
+      attention: this.#attention,
+      keepsDropout,
+      isRagged,
+      isListed,
+    });
     const wants = this.#decoder.kept.inputs;
     const { newEntries, scores, ids, attention, ...left } = await executable.run({
       ...this.#decoder.adapter,
-      ...this.#memory,
+      ...this.#memory.tensors,
+      ...listed?.feeds,
       ...this.#cache.feeds(),
       ...this.#states,
       ...(wants.parents && {
@@ -342,13 +410,20 @@ export class TransformerStepper implements Stepper {
           // Row by row of this step: the row of the last one that it continues.
           data: Int32Array.from({ length: batch * beams }, (_, row) => {
             const parent = from[(row % batch) * beams + Math.floor(row / batch)]!;
+            // The states with which sentences join stand behind all others.
+            if (parent < 0) return batchBefore * beamsBefore + (row % batch) - (batch - joining);
             return (parent % beamsBefore) * batchBefore + Math.floor(parent / beamsBefore);
           }),
         },
       }),
-      ...this.#dropout?.feeds(executable.program, { sentences: this.#inMemory, beams, step: this.#cache.steps }),
+      ...this.#dropout?.feeds(executable.program, {
+        sentences: this.#memory.sentences,
+        beams,
+        step: this.#cache.steps,
+      }),
       ...(wants.entryPositions && { entryPositions: this.#cache.entryPositions() }),
       tokens: { dtype: "int32", dims: [batch * beams], data: given },
+      ...(wants.places && { places: this.#places() }),
       ...(wants.position && { position: { dtype: "int32", dims: [1], data: Int32Array.of(this.#cache.steps) } }),
     });
     this.#cache.append(newEntries?.data as Float32Array | undefined);
@@ -356,7 +431,7 @@ export class TransformerStepper implements Stepper {
       Object.entries(left).map(([name, state]) => [name.replace("newState.", "state."), state]),
     );
     this.#looked = attention && { weights: attention, rowOf };
-    return { scores: scores!.data as Float32Array, ids, rowOf };
+    return { scores: scores!.data as Float32Array, ids, rowOf, listed };
   }
 
   #attentionOf(lengths: Int32Array): SourceAttention {
@@ -368,8 +443,51 @@ export class TransformerStepper implements Stepper {
     return { sourceTime, lengths, weights: chosen };
   }
 
-  /** Tells the cache which hypothesis each one continues, and gives them; those of sentences that have left stay as they are. */
-  #descend(hypotheses: Int32Array, parents: Int32Array, batch: number, beams: number): Int32Array {
+  /** Reads the sources of sentences that join, and drops those that have left where that pays; how many joined. */
+  async #takeIn(sentences: Int32Array): Promise<number> {
+    const { sentences: known } = this.#memory;
+    const newest = known.at(-1) ?? -1;
+    const joining = this.#sources === undefined ? [] : Array.from(sentences.filter((sentence) => sentence > newest));
+    if (joining.length === 0) {
+      if (sentences.length <= 0.75 * known.length) this.#memory.keep(sentences);
+      return 0;
+    }
+    const { read, lengthOf } = this.#sources!;
+    const memory = await read(joining);
+    this.#memory.join(sentences, fixedIn(memory), Math.max(...[...sentences].map(lengthOf)));
+    const begun = this.#begun(memory, joining.length);
+    this.#states = Object.fromEntries(
+      Object.entries(begun).map(([name, state]) => [name, oneAfterTheOther(this.#states[name]!, state)]),
+    );
+    return joining.length;
+  }
+
+  /** The states of sentences of which nothing is written yet. */
+  #begun(memory: Readonly<Record<string, HostTensor>>, sentences: number): Record<string, HostTensor> {
+    const states = [...this.#decoder.kept.states].map(([name, shape]): [string, HostTensor] => {
+      const dims = [sentences, ...(shape as number[])];
+      const zeros = (): HostTensor => ({ dtype: "float32", dims, data: allocate("float32", elementCount(dims)) });
+      return [`state.${name}`, memory[`state.${name}`] ?? zeros()];
+    });
+    return Object.fromEntries(states);
+  }
+
+  /** How many tokens stand before each row's, beam by beam. */
+  #places(): HostTensor<"int32"> {
+    const { written, batch, beams } = this.#cache;
+    const data = Int32Array.from({ length: batch * beams }, (_, row) => written[row % batch]!);
+    return { dtype: "int32", dims: [data.length], data };
+  }
+
+  /**
+   * Tells the cache which hypothesis each one continues, and gives them: none, −1, for those of the last sentences, which join; those of
+   * sentences that have left stay as they are.
+   */
+  #descend(
+    hypotheses: Int32Array,
+    parents: Int32Array,
+    { batch, beams, joining }: { batch: number; beams: number; joining: number },
+  ): Int32Array {
     const before = this.#cache.beams;
     const from = Int32Array.from(
       { length: batch * beams },
@@ -377,25 +495,31 @@ export class TransformerStepper implements Stepper {
     );
     // On the first step there is nothing to continue.
     if (this.#cache.steps > 0)
-      for (let row = 0; row < hypotheses.length; row++) from[hypotheses[row]!] = this.#hypotheses[parents[row]!]!;
+      for (let row = 0; row < hypotheses.length; row++)
+        if (parents[row]! >= 0) from[hypotheses[row]!] = this.#hypotheses[parents[row]!]!;
+    from.fill(-1, (batch - joining) * beams);
     this.#cache.descend(from, batch, beams);
     this.#hypotheses = hypotheses;
     return from;
   }
+}
 
-  /** Drops the sentences that have left from what the source program gave. */
-  #compact(sentences: Int32Array): void {
-    const places = sentences.map((sentence) => this.#inMemory.indexOf(sentence));
-    this.#memory = Object.fromEntries(
-      Object.entries(this.#memory).map(([name, { dims, data }]) => {
-        const size = data.length / dims[0]!;
-        const kept = allocate("float32", places.length * size);
-        places.forEach((from, to) =>
-          kept.set((data as Float32Array).subarray(from * size, (from + 1) * size), to * size),
-        );
-        return [name, { dtype: "float32", dims: [places.length, ...dims.slice(1)], data: kept }];
-      }),
-    );
-    this.#inMemory = sentences.slice();
-  }
+/** What stays as it is from step to step. */
+function fixedIn(memory: Readonly<Record<string, HostTensor>>): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(memory).filter(([name]) => !name.startsWith("state.")));
+}
+
+function oneAfterTheOther(first: HostTensor, second: HostTensor): HostTensor {
+  const data = allocate("float32", first.data.length + second.data.length);
+  data.set(first.data as Float32Array);
+  data.set(second.data as Float32Array, first.data.length);
+  return { dtype: "float32", dims: [first.dims[0]! + second.dims[0]!, ...first.dims.slice(1)], data };
+}
+
+/** Scores [.., listed] of some rows as rows of the whole vocabulary, −∞ where a token is not listed. */
+function spreadOut(scores: Float32Array, ids: Int32Array, rowOf: Int32Array, vocabularySize: number): Float32Array {
+  const spread = new Float32Array(rowOf.length * vocabularySize).fill(-Infinity);
+  for (const [row, at] of rowOf.entries())
+    for (let i = 0; i < ids.length; i++) spread[row * vocabularySize + ids[i]!] = scores[at * ids.length + i]!;
+  return spread;
 }

@@ -76,7 +76,7 @@ export class Transformer extends EncoderDecoder implements SequenceToSequence {
     }));
     // Rows stay two-dimensional between attentions: at one token a hypothesis every reshape counts.
     const { positions } = this.decoder;
-    return this.decoder.forward(this.target.forward(trace.tokens, trace.position), (layer) => ({
+    return this.decoder.forward(this.target.forward(trace.tokens, trace.places), (layer) => ({
       self: (mixer, x) => stepMix(trace, mixer, x, { layer, positions }),
       cross: (attention, x) => stepCrossAttention(trace, attention, x, memory[layer]!, bias),
     })).output;

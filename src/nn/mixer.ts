@@ -24,6 +24,8 @@ export type MixerState = Readonly<Record<string, Tensor>>;
 export interface RecurrentMixer extends Mixer {
   /** Shape of each part of the state, without the axis of rows; it starts as zeros. */
   readonly state: Readonly<Record<string, readonly number[]>>;
+  /** Whether a step does not care from where positions are counted, but for distances. */
+  readonly isRelative?: boolean;
   /** x [rows, dModel], position int32 [1] → output [rows, dModel] and the next state. */
   step(x: Tensor, state: MixerState, position: Tensor): { output: Tensor; state: MixerState };
   /** As `forward`, with the state that is left after the last place, the same that as many steps leave; causal and without padding. */

@@ -143,7 +143,7 @@ describe("sentences that join", () => {
     const maxTokens: number[] = [];
     // One more comes at each step, up to six; a list of lengths grows with them.
     const admit = (alive: number): number => {
-      if (maxTokens.length === 6 || (alive > 0 && maxTokens.length > 0 && alive > 3)) return 0;
+      if (maxTokens.length === 6 || alive > 3) return 0;
       maxTokens.push(8 - maxTokens.length);
       return 1;
     };
@@ -151,7 +151,7 @@ describe("sentences that join", () => {
     const ended: Ended[] = [];
     for await (const one of each(stepper, { end, start: 1, maxTokens, admit })) ended.push(one);
     // The sentence that joins at step s is cut after 8 − s tokens; the first four are all cut after step 7.
-    expect(ended.map(({ sentence }) => sentence).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(ended.map(({ sentence }) => sentence).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
     for (const { sentence, outputs } of ended) expect(outputs[0]!.tokens).toHaveLength(8 - sentence);
   });
 

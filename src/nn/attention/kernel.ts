@@ -35,6 +35,8 @@ export interface AttentionKernel {
    * where every pair is. Decoding steps and the dense twin in the tests go by it.
    */
   keeps?(question: PatternQuestion): Tensor;
+  /** Whether `keeps` goes by distances alone, so that places may be counted from anywhere. */
+  readonly isRelative?: boolean;
   /** What a decoding step can still see: the first `sinks` places and the last `window`; absent: everything. */
   readonly reach?: { readonly sinks: number; readonly window: number };
 }

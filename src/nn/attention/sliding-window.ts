@@ -61,6 +61,10 @@ export class SlidingWindowAttention implements AttentionKernel {
     return { sinks: this.sinks, window: this.window * this.dilation };
   }
 
+  get isRelative(): boolean {
+    return this.sinks === 0;
+  }
+
   attend(query: Tensor, key: Tensor, value: Tensor, scope: AttentionScope, dropout?: Dropout): AttentionResult {
     wantSelfAttention(this.name, scope);
     const layout = windowLayout(this, scope.queryTime);

@@ -90,6 +90,10 @@ export class LinearAttention extends Module implements RecurrentMixer {
     this.state = { keyValue: [heads, dHead, dHead], key: [heads, dHead] };
   }
 
+  get isRelative(): boolean {
+    return this.positions === undefined || this.positions.isRelative === true;
+  }
+
   /** x [batch, time, dModel] → the same shape, in time linear in the length; there are no weights to show. */
   forward(x: Tensor, scope: AttentionScope): Mixed {
     return { output: this.chunked(x, scope) };

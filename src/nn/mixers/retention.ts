@@ -43,6 +43,7 @@ export interface RetentionOptions extends RetentionSettings {
  * const { output } = mixer.forward(x, new AttentionScope({ queryTime: dim("time"), isCausal: true }));
  */
 export class Retention extends Module implements RecurrentMixer {
+  readonly isRelative = true;
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;

@@ -59,6 +59,7 @@ const byRank: Initializer = (data, [from = 1], random) => {
  * const { output } = mixer.forward(x, new AttentionScope({ queryTime: dim("time"), isCausal: true }));
  */
 export class SelectiveStateSpace extends Module implements RecurrentMixer {
+  readonly isRelative = true;
   /** dModel → what is scanned and its gate, side by side. */
   readonly input: Linear;
   readonly convolution: CausalConvolution;

@@ -28,6 +28,7 @@ export function alibiSlopes(heads: number): Float64Array<ArrayBuffer> {
  * const positions = new AlibiPositions({ heads: 8 }); // slopes ½, ¼, … 1/256
  */
 export class AlibiPositions extends Module implements AttentionPositions {
+  readonly isRelative = true;
   readonly heads: number;
   readonly #slopes: Tensor;
 

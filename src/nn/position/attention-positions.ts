@@ -6,6 +6,8 @@ import type { Module } from "../module.ts";
  * stack, in training and, a token at a time, in decoding: a key is turned once and kept.
  */
 export interface AttentionPositions extends Module {
+  /** Whether distances alone count, so that places may be counted from anywhere, as in batches that sentences join. */
+  readonly isRelative?: boolean;
   /**
    * x [.., time, dHead] at `positions`, int32 [time] → the same shape. With one position, [1], the axis before the last may
    * have any length: all of it stands there.

@@ -70,6 +70,7 @@ export function distanceBuckets({ buckets, maxDistance, bidirectional }: BucketR
  * const positions = new RelativeBias({ heads: 8, bidirectional: true }); // for an encoder
  */
 export class RelativeBias extends Module implements AttentionPositions {
+  readonly isRelative = true;
   /** [buckets, heads] */
   readonly table: Parameter;
   readonly maxDistance: number;

@@ -16,6 +16,8 @@ export interface RotaryScaling {
   frequencies(rotation: Rotation, positions: Tensor): Tensor;
   /** Multiplies turned queries and keys, so that scores grow with its square. */
   readonly magnitude: number;
+  /** Whether speeds grow or fall with the length of what is read. */
+  readonly followsLength?: boolean;
 }
 
 /** A scaling as a configuration writes it. */
@@ -88,6 +90,7 @@ export class NtkScaling implements RotaryScaling {
  * it while the query has that of its own; only keys that are kept unturned could follow.
  */
 export class DynamicNtkScaling implements RotaryScaling {
+  readonly followsLength = true;
   readonly magnitude = 1;
   readonly factor: number;
   readonly originalMaxPositions: number;

@@ -76,6 +76,10 @@ export class RotaryPositions extends Module implements AttentionPositions {
     this.scaling = scaling;
   }
 
+  get isRelative(): boolean {
+    return this.scaling?.followsLength !== true;
+  }
+
   /** x [.., time, dHead] at positions int32 [time], or all of it at one place [1] → the same shape. */
   turn(x: Tensor, positions: Tensor): Tensor {
     return this.turnBy(x, this.tables(positions));
