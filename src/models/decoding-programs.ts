@@ -1,6 +1,7 @@
 // Decoding as two programs: one reads the source once, one writes a token for every hypothesis.
 import { affine, concat, dim, input, logSoftmax, topK, type Program, type Tensor } from "../tensor/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
+import { listedLogits } from "./listed-outputs.ts";
 import type { SequenceToSequence, Writer } from "./sequence-to-sequence.ts";
 import { sourceAttention, type SourceAttentionChoice } from "./source-attention.ts";
 import { StepTrace, type StreamReach } from "./step-trace.ts";
@@ -29,6 +30,8 @@ export interface StepOptions {
   isRagged?: boolean;
   /** Also gives where the rows looked in the source, by this layer and head. */
   attention?: SourceAttentionChoice | undefined;
+  /** Only some tokens are scored. */
+  isListed?: boolean;
 }
 
 /**
@@ -36,15 +39,19 @@ export interface StepOptions {
  *
  * Inputs: `tokens` [rows], `position` [1], `places` [rows], what `sourceProgram` gave, and what earlier steps left: keys and values
  * `pastKey.0`, `pastValue.0` … [entries, batch, heads, dHead] with entries = steps · beams, each step appending the rows of all
- * its hypotheses; states `state.…` [parentRows, ..] with `parents` [rows], the row that each row continues.
+ * its hypotheses; states `state.…` [parentRows, ..] with `parents` [rows], the row that each row continues; with `isListed` what
+ * `listedLogits` asks for.
  * Outputs: `newEntries` [2 · layers · beams, batch, heads, dHead], each layer's keys and then its values; `newState.…`;
- * `scores` [rows, vocabulary], or the best [rows, wanted] with their `ids`; `attention` [rows, sourceTime] where it is asked for.
+ * `scores` [rows, vocabulary or listed], or the best [rows, wanted] with their `ids`, or places in the list; `attention`
+ * [rows, sourceTime] where it is asked for.
  */
-export function stepProgram(model: Writer, { wanted, beams, stream, isRagged, attention }: StepOptions): Program {
+export function stepProgram(
+  model: Writer,
+  { wanted, beams, stream, isRagged, attention, isListed }: StepOptions,
+): Program {
   const trace = new StepTrace(beams, stream, isRagged);
   const hidden = model.step(trace);
-  const { table, bias } = model.outputLayer();
-  const logits = affine(hidden, table, bias, { transposeB: true });
+  const logits = isListed === true ? listedLogits(model, trace, hidden) : outputLogits(model, hidden);
   const outputs: Record<string, Tensor> = {};
   if (trace.newEntries.length > 0) outputs.newEntries = concat(trace.newEntries, 0);
   for (const [name, state] of Object.entries(trace.newStates)) outputs[`newState.${name}`] = state;
@@ -61,4 +68,9 @@ export function stepProgram(model: Writer, { wanted, beams, stream, isRagged, at
     inputs: { ...parameterInputs(namedParameters(model)), ...trace.inputs },
     outputs,
   };
+}
+
+function outputLogits(model: Writer, hidden: Tensor): Tensor {
+  const { table, bias } = model.outputLayer();
+  return affine(hidden, table, bias, { transposeB: true });
 }

@@ -1,0 +1,96 @@
+// Steps that score some tokens of the vocabulary only: the rows of the output layer that a batch may need, gathered once, and a
+// mask that leaves each sentence its own list.
+import { ConfigError, type HostTensor } from "../base/index.ts";
+import type { Executable } from "../engine/index.ts";
+import { namedParameters, parameterInputs } from "../nn/index.ts";
+import { add, affine, dim, gather, input, reshape, type Program, type Tensor } from "../tensor/index.ts";
+import type { Writer } from "./sequence-to-sequence.ts";
+import type { StepTrace } from "./step-trace.ts";
+
+/** `listedIds` [listed] → those rows of the output layer: `listedTable` [listed, width], `listedBias` [listed]. */
+export function listedRowsProgram(model: Writer): Program {
+  const listedIds = input("listedIds", "int32", [dim("listed")]);
+  const { table, bias } = model.outputLayer();
+  return {
+    name: "listed rows",
+    inputs: { ...parameterInputs(namedParameters(model)), listedIds },
+    outputs: {
+      listedTable: gather(table, listedIds),
+      ...(bias !== undefined && { listedBias: gather(bias, listedIds) }),
+    },
+  };
+}
+
+/** Scores of the listed tokens, −∞ where a token is another sentence's: hidden [rows, width] → [rows, listed]. */
+export function listedLogits(model: Writer, trace: StepTrace, hidden: Tensor): Tensor {
+  const { table, bias } = model.outputLayer();
+  const listed = dim("listed");
+  const rows = trace.given("listedTable", "float32", [listed, table.shape[1]!]);
+  const offsets = bias && trace.given("listedBias", "float32", [listed]);
+  const mask = trace.given("listedMask", "float32", [trace.batch, listed]);
+  const logits = affine(hidden, rows, offsets, { transposeB: true });
+  if (trace.beams === 1) return add(logits, mask);
+  // Rows lie beam by beam.
+  const byBeam = reshape(logits, [trace.beams, trace.batch, listed]);
+  return reshape(add(byBeam, mask), [trace.rows, listed]);
+}
+
+/** The tokens that the sentences of a batch may be written with, together. */
+export interface ListedTokens {
+  /** Ascending. */
+  readonly ids: Int32Array;
+  /** What steps are fed. */
+  readonly feeds: Readonly<Record<string, HostTensor>>;
+}
+
+/** Keeps the lists of a batch's sentences together while these leave and join. */
+export class ListedOutputs {
+  readonly #listOf: (sentence: number) => Int32Array;
+  readonly #vocabularySize: number;
+  #sentences: Int32Array | undefined;
+  #listed: ListedTokens | undefined;
+
+  /** `listOf` gives the tokens that a sentence may be written with, ascending. */
+  constructor(listOf: (sentence: number) => Int32Array, vocabularySize: number) {
+    this.#listOf = listOf;
+    this.#vocabularySize = vocabularySize;
+  }
+
+  /** The lists of these sentences; nothing is done where they are those of the last call. */
+  async of(
+    sentences: Int32Array,
+    rows: () => Promise<Executable>,
+    adapter: Readonly<Record<string, HostTensor>>,
+  ): Promise<ListedTokens> {
+    if (this.#listed !== undefined && this.#sentences === sentences) return this.#listed;
+    const lists = Array.from(sentences, this.#listOf);
+    const placeOf = new Int32Array(this.#vocabularySize).fill(-1);
+    for (const list of lists) for (const id of list) placeOf[id] = 0;
+    const ids = Int32Array.from(placeOf.keys()).filter((id) => placeOf[id] === 0);
+    ids.forEach((id, place) => (placeOf[id] = place));
+    const mask = new Float32Array(sentences.length * ids.length).fill(-Infinity);
+    lists.forEach((list, row) => list.forEach((id) => (mask[row * ids.length + placeOf[id]!] = 0)));
+    const executable = await rows();
+    const { listedTable, listedBias } = await executable.run({
+      ...adapter,
+      listedIds: { dtype: "int32", dims: [ids.length], data: ids },
+    });
+    const feeds = {
+      listedTable: listedTable!,
+      ...(listedBias !== undefined && { listedBias }),
+      listedMask: { dtype: "float32", dims: [sentences.length, ids.length], data: mask } as const,
+    };
+    this.#listed = { ids, feeds };
+    this.#sentences = sentences;
+    return this.#listed;
+  }
+}
+
+/** Refuses to take more candidates than there are listed tokens. */
+export function checkListed(count: number, { ids }: ListedTokens): void {
+  if (count > ids.length)
+    throw new ConfigError(
+      "shortlist",
+      `${ids.length} tokens are listed, and the search looks at ${count}. Make it anew with more common tokens, or search without it.`,
+    );
+}
