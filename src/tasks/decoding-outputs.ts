@@ -19,6 +19,8 @@ export interface Translated {
   readonly tokens: readonly string[];
   /** The log-probability of each of them. */
   readonly tokenLogProbabilities: readonly number[];
+  /** Whether it came to its end, or to a stop string; otherwise the greatest length cut it, or nothing could follow. */
+  readonly finished: boolean;
   /** How well it agrees with the other candidates, where minimum Bayes risk chose. */
   readonly expectedUtility?: number;
 }
@@ -29,6 +31,7 @@ export const nothingTranslated: Translated = {
   logProbability: 0,
   tokens: [],
   tokenLogProbabilities: [],
+  finished: true,
 };
 
 /** The text of a line. */
@@ -60,7 +63,7 @@ export function translatedOf(
   stop: readonly string[],
   beginning: readonly number[] = [],
 ): Translated {
-  const { tokens, tokenLogProbabilities, score, logProbability } = hypothesis;
+  const { tokens, tokenLogProbabilities, score, logProbability, finished } = hypothesis;
   const isEnded = tokenLogProbabilities.length > tokens.length;
   return {
     text: beforeStop(continuationText(target, beginning, tokens), stop),
@@ -68,6 +71,7 @@ export function translatedOf(
     logProbability,
     tokens: namesOf(target, isEnded ? [...tokens, target.special.end] : tokens),
     tokenLogProbabilities,
+    finished,
   };
 }
 

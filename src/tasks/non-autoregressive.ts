@@ -61,12 +61,7 @@ export async function writeInOnePass(
   const misfit = misfitOfOnePass(model.options, { iterations, lengthCandidates, lengthFactor });
   if (misfit !== undefined) throw new ConfigError(`decoding.${misfit.key}`, `${misfit.problem}.`);
   const read = await decoder.read(sourceIds);
-  const [sentences, time] = sourceIds.dims as readonly [number, number];
-  const tokens = Array.from({ length: sentences }, (_, row) => {
-    let count = 0;
-    for (let i = row * time; i < (row + 1) * time; i++) if (sourceIds.data[i] !== pad) count++;
-    return count;
-  });
+  const tokens = tokensOfEach(sourceIds, pad);
   const symbols = { start, end, pad };
   if (length !== "predicted") {
     const found = await writeBlocks(read, {
@@ -86,6 +81,29 @@ export async function writeInOnePass(
   );
   const found = await maskPredict(read, { ...symbols, lengths, iterations, ...(signal && { signal }) });
   return found.map((hypotheses) => hypotheses.slice(0, nbest));
+}
+
+/** The likeliest length of every source's output, END counted, of a padded batch [sentences, sourceTime]. */
+export async function predictedLengths(
+  decoder: NonAutoregressiveDecoder,
+  sourceIds: HostTensor<"int32">,
+): Promise<number[]> {
+  const { maxPositions: maxTokens, pad } = decoder.model.options;
+  const read = await decoder.read(sourceIds);
+  return tokensOfEach(sourceIds, pad).map((sourceTokens, sentence) => {
+    const [best] = likelyLengths(read.lengthScores(sentence), { sourceTokens, count: 1, maxTokens });
+    return best!.tokens;
+  });
+}
+
+/** Tokens of every row that are no padding. */
+function tokensOfEach({ dims, data }: HostTensor<"int32">, pad: number): number[] {
+  const [sentences, time] = dims as readonly [number, number];
+  return Array.from({ length: sentences }, (_, row) => {
+    let count = 0;
+    for (let i = row * time; i < (row + 1) * time; i++) if (data[i] !== pad) count++;
+    return count;
+  });
 }
 
 /** The first tokens of an output that is too long. */

@@ -22,10 +22,7 @@ import type { Weights } from "./learning.ts";
 import { TextScorer, type ScoringOptions, type TextScore } from "./text-scoring.ts";
 
 /** One way to go on with a prompt, scored as a translation is. */
-export interface Continuation extends Omit<Translated, "expectedUtility"> {
-  /** Whether it came to its end, or to a stop string; otherwise maxLength cut it. */
-  readonly finished: boolean;
-}
+export type Continuation = Omit<Translated, "expectedUtility">;
 
 /** What was written behind a prompt. */
 export interface Completion {
@@ -175,10 +172,9 @@ export class TextGeneration {
         this.#searchOptions(choices, length, { signal, processors }),
       );
       for (const [row, i] of batch.entries()) {
-        const continuations = found[row]!.map((hypothesis) => ({
-          ...translatedOf(hypothesis, this.tokenizer, choices.stop, inputs[i]!.beginning),
-          finished: hypothesis.finished,
-        }));
+        const continuations = found[row]!.map((hypothesis) =>
+          translatedOf(hypothesis, this.tokenizer, choices.stop, inputs[i]!.beginning),
+        );
         // Where rules let nothing follow there may be none.
         const { text: continuation, logProbability, finished } = continuations[0] ?? nothingWritten;
         results[i] = { prompt: prompts[i]!, continuation, logProbability, finished, continuations };

@@ -1,7 +1,7 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
 import { ensemble, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
-import type { Corpus } from "../data/index.ts";
+import type { Corpus, Shortlist } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import {
   NonAutoregressiveDecoder,
@@ -33,7 +33,7 @@ import {
 } from "./decoding-search.ts";
 import { writtenPieces } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
-import { refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
+import { predictedLengths, refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
 
 export interface TranslationOptions {
@@ -43,6 +43,8 @@ export interface TranslationOptions {
   /** Parameters by name; without them the model must be trained first. */
   weights?: Weights;
   decoding?: DecodingOptions;
+  /** Of target tokens, for `decoding.shortlist`; fetched when it is first wanted. */
+  shortlist?: () => Promise<Shortlist>;
   /** "int8" decodes in whole numbers of 8 bits: faster, a little less exact. */
   precision?: "float32" | "int8";
   session?: SessionOptions;
@@ -70,6 +72,8 @@ export class Translation {
   readonly decoding: DecodingChoices;
   readonly session: SessionOptions;
   readonly #precision: "float32" | "int8";
+  readonly #fetchShortlist: () => Promise<Shortlist>;
+  #shortlist: Shortlist | undefined;
   protected readonly listener: Listener;
   #weights: Weights | undefined;
   #decoder: TransformerDecoder | undefined;
@@ -84,10 +88,12 @@ export class Translation {
     tokenizer,
     weights,
     decoding = {},
+    shortlist = noShortlist,
     precision = "float32",
     session = {},
     listener = silent,
   }: TranslationOptions) {
+    this.#fetchShortlist = shortlist;
     this.#precision = precision;
     this.model = model;
     this.source = "source" in tokenizer ? tokenizer.source : tokenizer;
@@ -205,7 +211,8 @@ export class Translation {
     numberOf: (i: number) => number,
   ): Promise<Translated[][]> {
     const { signal, processors, ...choices } = this.#choicesWith(options);
-    const inputs = lines.map((line, i) => this.#sentence(line, numberOf(i), choices));
+    const shortlist = await this.#listing(choices);
+    const inputs = lines.map((line, i) => this.#sentence(line, numberOf(i), choices, shortlist));
     const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
     order.sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length || a - b);
     const results: Translated[][] = lines.map(() => [nothingTranslated]);
@@ -244,7 +251,7 @@ export class Translation {
     const single = { beams: 1, nbest: 1, groups: 1, diversityPenalty: 0, coveragePenalty: 0, mbr: "none" } as const;
     const whole = this.#choicesWith(options, { ...configured, ...single });
     const { signal, processors, ...choices } = whole;
-    const sentence = this.#sentence(line, 0, choices);
+    const sentence = this.#sentence(line, 0, choices, await this.#listing(choices));
     if (sentence.phrases.length > 0 || choices.mbr !== "none") throw new ConfigError("stream", told);
     if (textOf(line) === "") return;
     const stepper = await this.#start([sentence.ids], stepperOptionsOf([sentence], choices));
@@ -284,7 +291,7 @@ export class Translation {
       const logProbability = tokenLogProbabilities.reduce((a, b) => a + b, 0);
       const tokens = namesOf(this.target, pairs[i]!.target.slice(1));
       const score = normalised(logProbability, tokens.length, lengthPenaltyOf(this.decoding));
-      return { text: targets[i]!, score, logProbability, tokens, tokenLogProbabilities };
+      return { text: targets[i]!, score, logProbability, tokens, tokenLogProbabilities, finished: true };
     });
   }
 
@@ -308,6 +315,28 @@ export class Translation {
         throw new ConfigError("ensemble", "models that write all places at once have no steps to take the mean of.");
     }
     this.#others.push(...others);
+  }
+
+  /**
+   * How many tokens the translation of each line will have, END counted, as a model that predicts lengths thinks most likely;
+   * undefined where the model predicts none.
+   */
+  async predictedLengths(lines: readonly string[]): Promise<number[] | undefined> {
+    const { model } = this;
+    if (!(model instanceof NonAutoregressiveTransformer) || model.options.length !== "predicted") return undefined;
+    const decoder = this.#decoderInOnePass(model);
+    const inputs = lines.map((line, i) => this.#encode(line, i));
+    const order = inputs.map((_, i) => i).sort((a, b) => inputs[b]!.length - inputs[a]!.length || a - b);
+    const lengths = new Array<number>(lines.length);
+    for (let start = 0; start < order.length;) {
+      const size = Math.max(1, Math.floor(this.decoding.batchTokens / inputs[order[start]!]!.length));
+      const batch = order.slice(start, start + size);
+      const ids = batch.map((i) => inputs[i]!);
+      const found = await predictedLengths(decoder, idRows(ids, this.source.special.pad));
+      for (const [row, i] of batch.entries()) lengths[i] = found[row]!;
+      start += batch.length;
+    }
+    return lengths;
   }
 
   /** Cross-attention of the target given the source, teacher-forced: what the decoder looked at for each target token. */
@@ -362,14 +391,28 @@ export class Translation {
     return choices;
   }
 
-  #sentence(line: TranslationLine, index: number, { phrases, seed }: DecodingChoices): Sentence {
-    const { text, phrases: own = [], prefix = "" } = typeof line === "string" ? { text: line } : line;
+  /** Which tokens may be written, where not all. */
+  async #listing(choices: DecodingChoices): Promise<Shortlist | undefined> {
+    return choices.shortlist ? (this.#shortlist ??= await this.#fetchShortlist()) : undefined;
+  }
+
+  #sentence(
+    line: TranslationLine,
+    index: number,
+    { phrases: common, oneOf, seed }: DecodingChoices,
+    shortlist: Shortlist | undefined,
+  ): Sentence {
+    const { text, phrases: own = [], prefix: beginning = "" } = typeof line === "string" ? { text: line } : line;
     const ids = this.#encode(text, index);
+    const phrases = [...common, ...own].map((phrase) => this.target.encode(phrase));
+    const prefix = beginning === "" ? [] : this.target.encode(beginning);
+    const asked = (): number[] => [...phrases.flat(), ...prefix, ...oneOf.flatMap((output) => this.target.encode(output))];
     return {
       ids,
       sourceTokens: ids.length,
-      phrases: [...phrases, ...own].map((phrase) => this.target.encode(phrase)),
-      prefix: prefix === "" ? [] : this.target.encode(prefix),
+      phrases,
+      prefix,
+      ...(shortlist && { list: shortlist.of(ids, asked()) }),
       seed: randomWord(randomKey(seed, index), 0),
     };
   }
@@ -381,12 +424,15 @@ export class Translation {
         sentences.map(({ ids }) => ids),
         this.source.special.pad,
       );
-      const precision = { precision: this.#precision };
-      this.#onePass ??= new NonAutoregressiveDecoder(this.model, this.weights, this.session, precision);
-      return writeInOnePass(this.#onePass, batch, { ...choices, ...(signal && { signal }) });
+      return writeInOnePass(this.#decoderInOnePass(this.model), batch, { ...choices, ...(signal && { signal }) });
     }
     const rows = sentences.flatMap(({ ids }) => new Array<readonly number[]>(rowsASentence(choices)).fill(ids));
     return decodeBatch(await this.#start(rows, stepperOptionsOf(sentences, choices)), sentences, options);
+  }
+
+  #decoderInOnePass(model: NonAutoregressiveTransformer): NonAutoregressiveDecoder {
+    const precision = { precision: this.#precision };
+    return (this.#onePass ??= new NonAutoregressiveDecoder(model, this.weights, this.session, precision));
   }
 
   /** Reads sources with this model, and with those of the ensemble. */
@@ -416,4 +462,10 @@ export class Translation {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+function noShortlist(): Promise<Shortlist> {
+  return Promise.reject(
+    new ConfigError("shortlist", "there is none. Learn one with heddle shortlist, or leave the option out."),
+  );
 }

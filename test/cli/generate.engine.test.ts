@@ -75,6 +75,7 @@ describe("heddle generate", () => {
     expect(first.source).toBe("red blue");
     expect(first.translations).toHaveLength(7);
     const { tokens, tokenLogProbabilities, logProbability } = first.translations[0];
+    for (const one of first.translations) expect(one.finished).toBe(one.tokens.at(-1) === "</s>");
     expect(tokens).toHaveLength(tokenLogProbabilities.length);
     expect(tokenLogProbabilities.reduce((a: number, b: number) => a + b, 0)).toBeCloseTo(logProbability, 5);
   });

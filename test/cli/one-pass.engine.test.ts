@@ -106,6 +106,31 @@ test("a teacher that writes token by token chooses among the candidates", async 
   }
 });
 
+test("evaluate says how many lengths the model foretells to within two tokens", async () => {
+  await using translation = await openTranslation(folder, { checkpoint: model[3]!, session: { threads: 1 } });
+  const asked = lines.filter((line) => line !== "");
+  const predicted = (await translation.predictedLengths(asked))!;
+  for (const [i, line] of asked.entries()) expect(await translation.predictedLengths([line])).toEqual([predicted[i]]);
+  const [source, reference] = [join(folder, "test.en"), join(folder, "test.de")];
+  await writeFile(source, lines.map((line) => `${line}\n`).join(""));
+  for (const [miss, share] of [
+    [-2, 1],
+    [2, 1],
+    [3, 0],
+  ] as const) {
+    const texts = lines.map((line) =>
+      line === "" ? "" : Array.from({ length: Math.max(1, predicted[asked.indexOf(line)]! + miss) - 1 }, () => "red"),
+    );
+    await writeFile(reference, texts.map((words) => `${words === "" ? "" : words.join(" ")}\n`).join(""));
+    const { out } = await call("evaluate", ...model, "--source", source, "--reference", reference, "--json");
+    expect(JSON.parse(out)).toMatchObject({ lengthWithinTwo: share });
+    const { out: words } = await call("evaluate", ...model, "--source", source, "--reference", reference);
+    expect(words).toContain(`, lengths within two tokens = ${share * 100}.00 %`);
+  }
+  await using other = await openTranslation(teacher.folder, { checkpoint: teacher.checkpoint });
+  expect(await other.predictedLengths(["red"])).toBeUndefined();
+});
+
 test.each([
   [["--beams", "3"], "decoding.beams: has no effect with this model, which writes all places at once. Leave it out."],
   [["--nbest", "2"], "nbest: must not exceed lengthCandidates (got 2 and 1)"],

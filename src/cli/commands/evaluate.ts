@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { ConfigError, DataError, type Listener } from "../../base/index.ts";
 import { fileLines } from "../../data/index.node.ts";
 import { Bleu, bleuTokenizers, Chrf, type BleuTokenizer } from "../../metrics/index.ts";
-import { readRunConfig } from "../../tasks/index.node.ts";
+import { readRunConfig, type Translated, type Translation } from "../../tasks/index.node.ts";
 import { ProgressLine } from "../progress.ts";
 import { decodingOf, openEnsemble, wholeNumber, withDecodingOptions, type DecodingFlags } from "./decoding-options.ts";
 import { evaluateTexts, refuseFlags } from "./text-runs.ts";
@@ -62,8 +62,11 @@ export function evaluateCommand(): Command {
       const translation = await openEnsemble(flags, decodingOf(flags), listener);
       const startMs = performance.now();
       let hypotheses: string[];
+      let outputs: Outputs;
       try {
-        hypotheses = await translation.translate(sources);
+        const found = (await translation.generate(sources, { nbest: 1 })).map(([best]) => best!);
+        hypotheses = found.map(({ text }) => text);
+        outputs = await describe(translation, sources, found, references[0]!);
       } finally {
         await translation.dispose();
       }
@@ -83,11 +86,49 @@ export function evaluateCommand(): Command {
           signature: signature.long,
           counts,
         }));
-        process.stdout.write(`${JSON.stringify({ lines: sources.length, seconds, metrics })}\n`);
+        process.stdout.write(`${JSON.stringify({ lines: sources.length, seconds, metrics, ...outputs })}\n`);
       } else {
         for (const score of scores) process.stdout.write(`${score.text}\n`);
+        process.stdout.write(`${shown(outputs)}\n`);
       }
     });
+}
+
+/** What is told of outputs besides scores. */
+interface Outputs {
+  /** Share of the lines whose output came to its end; the others were cut. */
+  readonly finished: number;
+  /** Mean over lines of the output's tokens to the first reference's, END counted in both. */
+  readonly lengthRatio: number;
+  /** Of models that predict lengths: share of lines whose likeliest length misses the reference's by at most two tokens. */
+  readonly lengthWithinTwo?: number;
+}
+
+async function describe(
+  translation: Translation,
+  sources: readonly string[],
+  outputs: readonly Translated[],
+  references: readonly string[],
+): Promise<Outputs> {
+  const tokens = (text: string): number => translation.target.encode(text).length + 1;
+  const wanted = references.map(tokens);
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+  const figures = {
+    finished: mean(outputs.map(({ finished }) => (finished ? 1 : 0))),
+    lengthRatio: mean(outputs.map(({ text }, i) => tokens(text) / wanted[i]!)),
+  };
+  // An empty line is translated without the model.
+  const asked = sources.map((_, i) => i).filter((i) => sources[i] !== "");
+  const lengths = await translation.predictedLengths(asked.map((i) => sources[i]!));
+  if (lengths === undefined) return figures;
+  const isNear = lengths.map((length, at) => (Math.abs(length - wanted[asked[at]!]!) <= 2 ? 1 : 0));
+  return { ...figures, lengthWithinTwo: mean(isNear) };
+}
+
+function shown({ finished, lengthRatio, lengthWithinTwo }: Outputs): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+  const lengths = lengthWithinTwo === undefined ? "" : `, lengths within two tokens = ${percent(lengthWithinTwo)}`;
+  return `finished = ${percent(finished)}, length ratio = ${lengthRatio.toFixed(3)}${lengths}`;
 }
 
 async function linesOf(file: string, listener: Listener): Promise<string[]> {
