@@ -26,6 +26,10 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     summary: "write training sources with a teacher's translations",
     load: async () => (await import("./commands/distill.ts")).distillCommand(),
   },
+  shortlist: {
+    summary: "learn which tokens a source may become, for faster decoding",
+    load: async () => (await import("./commands/shortlist.ts")).shortlistCommand(),
+  },
   average: {
     summary: "write the mean of several checkpoints' weights",
     load: async () => (await import("./commands/average.ts")).averageCommand(),

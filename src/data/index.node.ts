@@ -11,13 +11,17 @@ export {
   pairBatch,
   pairInput,
   readLines,
+  learnTranslations,
   RowBatches,
+  Shortlist,
   TextCorpus,
   textsOf,
   TokenRows,
   TokenStream,
   windowRows,
+  vocabularyFingerprint,
   windowsOf,
+  WordTranslations,
   type BatchesOptions,
   type BatchLimits,
   type Cursor,
@@ -26,6 +30,9 @@ export {
   type EncodePairsOptions,
   type Encoder,
   type EncodingReport,
+  type LearnShortlistOptions,
+  type LearnTranslationsOptions,
+  type ListedVocabulary,
   type MaskedTokens,
   type MaskTokensOptions,
   type PairBatch,
@@ -34,6 +41,7 @@ export {
   type PairRecord,
   type ReadLinesOptions,
   type RowBatchesOptions,
+  type ShortlistContents,
   type Side,
   type TextEncoding,
   type TextRecord,
@@ -43,6 +51,7 @@ export {
 export { verifyChecksum, verifyChecksums } from "./checksum.node.ts";
 export { fileLines, type FileOptions } from "./file-lines.node.ts";
 export { jsonLines, type JsonLinesOptions } from "./json-lines.node.ts";
+export { readShortlist, saveShortlist } from "./shortlist.node.ts";
 export { parallelText, type ParallelTextOptions } from "./parallel-text.node.ts";
 export { textFiles, type TextFilesOptions } from "./text-files.node.ts";
 export { tsv, type TsvColumn, type TsvOptions } from "./tsv.node.ts";

@@ -15,9 +15,17 @@ export { maskTokens, type MaskedTokens, type MaskTokensOptions } from "./masking
 export { pairBatch, type PairBatch } from "./pair-batch.ts";
 export type { BpeDropout, Respelling } from "./respelling.ts";
 export { RowBatches, type RowBatchesOptions } from "./row-batches.ts";
+export {
+  Shortlist,
+  vocabularyFingerprint,
+  type LearnShortlistOptions,
+  type ListedVocabulary,
+  type ShortlistContents,
+} from "./shortlist.ts";
 export { TextCorpus, textsOf, type TextRecord } from "./text-corpus.ts";
 export { pairInput, type PairInput, type PairInputOptions } from "./text-pairs.ts";
 export { TokenRows, type Encoder } from "./token-rows.ts";
+export { learnTranslations, WordTranslations, type LearnTranslationsOptions } from "./word-translations.ts";
 export {
   encodeTexts,
   TokenStream,

@@ -14,6 +14,7 @@ const heeded = z.strictObject(decodingKeys).omit({
   coveragePenalty: true,
   coverageLayer: true,
   coverageHead: true,
+  shortlist: true,
   minLengthRatio: true,
   maxLengthRatio: true,
   mbr: true,

@@ -9,6 +9,7 @@ export const meaninglessForCompletion = {
   coveragePenalty: "there is no source to cover",
   coverageLayer: "there is no source to cover",
   coverageHead: "there is no source to cover",
+  shortlist: "there is no source whose translations could be listed",
   minLengthRatio: "there is no source to measure by. Use minLength",
   maxLengthRatio: "there is no source to measure by. Use maxLength",
   mbr: "continuations of one prompt need not agree with each other, so none is chosen by agreement",

@@ -66,6 +66,10 @@ export const decodingKeys = {
     .boolean()
     .default(standard.keepDropout)
     .describe("Drop values in the decoder as in training, for outputs that differ by seed."),
+  shortlist: z
+    .boolean()
+    .default(standard.shortlist)
+    .describe("Score only tokens that a source may become: faster. See heddle shortlist."),
   seed: z.int().min(0).default(standard.seed).describe("Of a draw: same seed, same outputs."),
   repetitionPenalty: z
     .number()

@@ -41,6 +41,8 @@ export interface DecodingChoices {
   typicalP?: number;
   /** Drop values in the decoder as in training, at the model's own rates. */
   keepDropout: boolean;
+  /** Score only the tokens that each source may be translated with, as the translation's shortlist says. */
+  shortlist: boolean;
   /** Of the draw, and of what is dropped: same seed, same outputs, whatever lines stand beside. */
   seed: number;
   repetitionPenalty: number;
@@ -89,6 +91,7 @@ export const decodingDefaults = {
   nbest: 1,
   temperature: 1,
   keepDropout: false,
+  shortlist: false,
   seed: 1,
   repetitionPenalty: 1,
   presencePenalty: 0,

@@ -41,6 +41,8 @@ export interface SentenceToDecode {
   /** What its output must hold, and what it begins with, as tokens. */
   readonly phrases: readonly (readonly number[])[];
   readonly prefix: readonly number[];
+  /** The tokens that it may be written with, ascending; all where it is left out. */
+  readonly list?: Int32Array | undefined;
   /** Of its own draw. */
   readonly seed: number;
 }
@@ -64,6 +66,9 @@ export function stepperOptionsOf(sentences: readonly SentenceToDecode[], choices
   return {
     ...(coveragePenalty > 0 && { attention: { layer: coverageLayer, head: coverageHead } }),
     ...(keepDropout && { dropoutSeeds: seedsOf(sentences, rowsASentence(choices)) }),
+    ...(sentences[0]?.list !== undefined && {
+      listOf: (row: number) => sentences[Math.floor(row / rowsASentence(choices))]!.list!,
+    }),
   };
 }
 

@@ -58,6 +58,7 @@ export {
 } from "./language-model-run.node.ts";
 export { readRunConfig, readWeights } from "./run-folder.node.ts";
 export { openRun, trainRun, type OpenedRun } from "./runs.node.ts";
+export { makeShortlist, type MadeShortlist, type MakeShortlistOptions } from "./shortlist.node.ts";
 export { openTranslationPool, TranslationPool, type OpenTranslationPoolOptions } from "./translation-pool.node.ts";
 export {
   FolderTranslation as Translation,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { writeConfig } from "../base/config-text.ts";
 import { ConfigError, FormatError, silent, version, type HostTensor, type Listener } from "../base/index.ts";
+import { readShortlist, type Shortlist } from "../data/index.node.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { openSafetensors, writeAside } from "../formats/index.node.ts";
 import { fitAdapter, readAdapter } from "../hub/index.node.ts";
@@ -138,6 +139,24 @@ export async function openWeights(
     for (const [name, value] of fitAdapter(model, stored, adapter)) weights.set(name, value);
   }
   return weights;
+}
+
+export function shortlistFile(directory: string): string {
+  return join(directory, "shortlist.safetensors");
+}
+
+/** The shortlist in a run's folder. Throws ConfigError where there is none. */
+export async function shortlistIn(
+  directory: string,
+  tokenizers: { readonly source: Tokenizer; readonly target: Tokenizer },
+): Promise<Shortlist> {
+  const path = shortlistFile(directory);
+  if (!existsSync(path))
+    throw new ConfigError(
+      "shortlist",
+      `${directory} has none. Learn it with heddle shortlist --model ${directory}, or leave the option out.`,
+    );
+  return readShortlist(path, tokenizers);
 }
 
 /** Puts a new adapter on a model, whose own weights then stay as they are; they must come from somewhere. */

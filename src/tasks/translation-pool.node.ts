@@ -5,6 +5,7 @@ import { ConfigError, type HostTensor } from "../base/index.ts";
 import type { DecodingOptions } from "./decoding-options.ts";
 import { textOf, type Translated, type TranslationLine } from "./decoding-outputs.ts";
 import type { Weights } from "./learning.ts";
+import { shortlistIn } from "./run-folder.node.ts";
 import {
   FolderTranslation,
   membersOf,
@@ -72,6 +73,7 @@ export async function openTranslationPool(
     tokenizer: { source, target },
     weights,
     decoding: first.decoding,
+    shortlist: () => shortlistIn(directory, { source, target }),
     ...(options.precision && { precision: options.precision }),
     session,
     ...(options.listener && { listener: options.listener }),

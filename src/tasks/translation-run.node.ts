@@ -22,6 +22,7 @@ import {
   readRunConfigOf,
   refuseBaseless,
   rememberConfig,
+  shortlistIn,
   tokenizerIn,
   type FolderOptions,
 } from "./run-folder.node.ts";
@@ -149,7 +150,7 @@ const tokenizerFiles = (joint: boolean): { source: string; target: string } =>
     : { source: "tokenizer.source.json", target: "tokenizer.target.json" };
 
 /** The run's tokenizers: those in its folder, or newly learnt from the training pairs and saved there. */
-async function tokenizersOf(
+export async function tokenizersOf(
   config: TranslationConfig,
   directory: string,
   corpus: Corpus | undefined,
@@ -321,6 +322,7 @@ export async function openMember({
     tokenizer,
     weights,
     decoding: { ...config.decoding, ...decoding },
+    shortlist: () => shortlistIn(directory, tokenizer),
     precision,
     session,
     listener,

@@ -406,7 +406,11 @@ export class Translation {
     const ids = this.#encode(text, index);
     const phrases = [...common, ...own].map((phrase) => this.target.encode(phrase));
     const prefix = beginning === "" ? [] : this.target.encode(beginning);
-    const asked = (): number[] => [...phrases.flat(), ...prefix, ...oneOf.flatMap((output) => this.target.encode(output))];
+    const asked = (): number[] => [
+      ...phrases.flat(),
+      ...prefix,
+      ...oneOf.flatMap((output) => this.target.encode(output)),
+    ];
     return {
       ids,
       sourceTokens: ids.length,
