@@ -39,7 +39,9 @@ export class CoveragePenalty {
     if (stepIndex > 0) {
       for (const [row, parent] of parents.entries()) {
         if (parent < 0) continue; // joins with this step
-        for (let i = 0; i < sourceTime; i++) sums[row * sourceTime + i]! += before[parent * this.#sourceTime + i]!;
+        // Where sentences join or leave, the longest source may be another one.
+        for (let i = 0; i < Math.min(sourceTime, this.#sourceTime); i++)
+          sums[row * sourceTime + i]! += before[parent * this.#sourceTime + i]!;
       }
     }
     this.#sums = sums;

@@ -30,7 +30,7 @@ export interface Candidates {
 export interface SourceAttention {
   /** Columns of `weights`. */
   readonly sourceTime: number;
-  /** Source tokens of every sentence of the batch, by its index; the columns beyond hold padding. */
+  /** Source tokens of every sentence of the step, by its index; the columns beyond hold padding. */
   readonly lengths: Int32Array;
   /** [rows, sourceTime]; a row sums to 1. */
   readonly weights: Float32Array;

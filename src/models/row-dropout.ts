@@ -1,5 +1,5 @@
 // Dropout that stays on while decoding: which of it, and the random bytes that each row of a step gets.
-import { randomKey, randomWord, type HostTensor } from "../base/index.ts";
+import { ConfigError, randomKey, randomWord, type HostTensor } from "../base/index.ts";
 import { equalDims, evaluateDim, randomInputs, withDropoutWhere, type Program, type Tensor } from "../tensor/index.ts";
 import { StepTrace } from "./step-trace.ts";
 
@@ -32,15 +32,15 @@ export function withRowDropout(program: Program, beams: number): Program {
 export class RowDropout {
   readonly #seeds: readonly number[];
 
-  /** A seed for each sentence. */
+  /** A seed for each sentence; the list may grow as sentences join. */
   constructor(seeds: readonly number[]) {
     this.#seeds = seeds;
   }
 
-  /** Feeds for a step over these sentences, `stepOf` tokens after the beginning. */
+  /** Feeds for a step over these sentences, each so many tokens after its beginning. */
   feeds(
     { inputs }: Program,
-    { sentences, beams, step }: { sentences: ArrayLike<number>; beams: number; step: number },
+    { sentences, beams, written }: { sentences: ArrayLike<number>; beams: number; written: ArrayLike<number> },
   ): Record<string, HostTensor<"uint8">> {
     const batch = sentences.length;
     const feeds: Record<string, HostTensor<"uint8">> = {};
@@ -53,7 +53,10 @@ export class RowDropout {
       const isBeamByBeam = dims[0] === batch * beams;
       const data = new Uint8Array(batch * beams * width);
       for (let place = 0; place < batch; place++) {
-        const own = bytesOf(randomKey(this.#seeds[sentences[place]!]!, stream, step, site), width);
+        const seed = this.#seeds[sentences[place]!];
+        if (seed === undefined)
+          throw new ConfigError("dropoutSeeds", `nothing was said of sentence ${sentences[place]} when it was let in.`);
+        const own = bytesOf(randomKey(seed, stream, written[place]!, site), width);
         for (let beam = 0; beam < beams; beam++)
           data.set(own, (isBeamByBeam ? beam * batch + place : place * beams + beam) * width);
       }

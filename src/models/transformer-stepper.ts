@@ -131,11 +131,11 @@ export class StepPrograms<Model extends Writer = Writer> {
     return this.program("listed rows", () => listedRowsProgram(this.model));
   }
 
-  /** Refuses what the model's steps cannot do. */
-  check({ attention, dropoutSeeds }: StepperOptions, sentences: number): void {
+  /** Refuses what the model's steps cannot do; `sentences` is how many there are where none join. */
+  check({ attention, dropoutSeeds }: StepperOptions, sentences?: number): void {
     if (attention !== undefined) sourceAttention(this.kept, attention);
     if (dropoutSeeds === undefined) return;
-    if (dropoutSeeds.length !== sentences)
+    if (sentences !== undefined && dropoutSeeds.length !== sentences)
       throw new ConfigError("dropoutSeeds", `${dropoutSeeds.length} for ${sentences} sentences. Give one a sentence.`);
     const program = stepProgram(this.model, { wanted: "logits", beams: 1, stream: this.#stream });
     if (randomInputs(withRowDropout(program, 1)).length === 0)
@@ -159,11 +159,11 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
     this.check(options, sentences);
     const memory = await this.#read(sourceIds);
     const { pad } = this.model;
-    const lengths = Int32Array.from({ length: sentences }, (_, sentence) => {
+    const lengthOf = (sentence: number): number => {
       const own = sourceIds.data.subarray(sentence * sourceTime, (sentence + 1) * sourceTime);
       return own.reduce((count, id) => count + (id === pad ? 0 : 1), 0);
-    });
-    return new TransformerStepper(this, memory, sentences, { ...options, lengths });
+    };
+    return new TransformerStepper(this, memory, sentences, { ...options, lengthOf });
   }
 
   /**
@@ -173,13 +173,17 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
    * const stepper = decoder.open((sentence) => sources[sentence]!);
    * const outputs = await beamSearch(stepper, { start: 1, end: 2, maxTokens: 50, admit: inPlaces(sources.length, 32) });
    */
-  open(sourceOf: (sentence: number) => readonly number[]): TransformerStepper {
+  open(sourceOf: (sentence: number) => readonly number[], options: StepperOptions = {}): TransformerStepper {
     if (!this.letsJoin)
       throw new ConfigError(
         "model",
         `sentences cannot join a batch of this model under way: ${this.kept.bound.join(", ")} must know where a text began. Start with all sentences.`,
       );
+    this.check(options);
+    const lengthOf = (sentence: number): number => sourceOf(sentence).length;
     return new TransformerStepper(this, {}, 0, {
+      ...options,
+      lengthOf,
       sources: {
         read: (sentences) => {
           const sources = sentences.map(sourceOf);
@@ -188,7 +192,7 @@ export class TransformerDecoder extends StepPrograms<SequenceToSequence> {
           sources.forEach((ids, row) => data.set(ids, row * time));
           return this.#read({ dtype: "int32", dims: [sources.length, time], data });
         },
-        lengthOf: (sentence) => sourceOf(sentence).length,
+        lengthOf,
       },
     });
   }
@@ -283,7 +287,7 @@ export class TransformerStepper implements Stepper {
   readonly attention?: () => SourceAttention;
   #looked: { readonly weights: HostTensor; readonly rowOf: Int32Array } | undefined;
 
-  /** With `attention`, `lengths` are those of the sources in tokens. */
+  /** With `attention`, `lengthOf` says how many tokens a sentence's source has. */
   constructor(
     decoder: StepPrograms,
     memory: Readonly<Record<string, HostTensor>>,
@@ -292,16 +296,16 @@ export class TransformerStepper implements Stepper {
       attention,
       dropoutSeeds,
       listOf,
-      lengths,
+      lengthOf,
       sources,
-    }: StepperOptions & { lengths?: Int32Array; sources?: LaterSources } = {},
+    }: StepperOptions & { lengthOf?: (sentence: number) => number; sources?: LaterSources } = {},
   ) {
     this.#sources = sources;
     this.letsJoin = sources !== undefined;
     this.#attention = attention;
     this.#dropout = dropoutSeeds && new RowDropout(dropoutSeeds);
     this.#listed = listOf && new ListedOutputs(listOf, decoder.vocabularySize);
-    if (attention !== undefined && lengths !== undefined) this.attention = () => this.#attentionOf(lengths);
+    if (attention !== undefined && lengthOf !== undefined) this.attention = () => this.#attentionOf(lengthOf);
     const { caches } = decoder.kept;
     this.#decoder = decoder;
     this.sentences = sentences;
@@ -419,7 +423,7 @@ export class TransformerStepper implements Stepper {
       ...this.#dropout?.feeds(executable.program, {
         sentences: this.#memory.sentences,
         beams,
-        step: this.#cache.steps,
+        written: this.#cache.written,
       }),
       ...(wants.entryPositions && { entryPositions: this.#cache.entryPositions() }),
       tokens: { dtype: "int32", dims: [batch * beams], data: given },
@@ -434,8 +438,11 @@ export class TransformerStepper implements Stepper {
     return { scores: scores!.data as Float32Array, ids, rowOf, listed };
   }
 
-  #attentionOf(lengths: Int32Array): SourceAttention {
+  #attentionOf(lengthOf: (sentence: number) => number): SourceAttention {
     const { weights, rowOf } = this.#looked!;
+    const { sentences } = this.#memory;
+    const lengths = new Int32Array((sentences.at(-1) ?? -1) + 1);
+    for (const sentence of sentences) lengths[sentence] = lengthOf(sentence);
     const sourceTime = weights.dims[1]!;
     const chosen = new Float32Array(rowOf.length * sourceTime);
     for (const [row, at] of rowOf.entries())

@@ -1,6 +1,6 @@
 // Dropout that stays on while decoding: drawn by seed and step alone, and right on average.
 import { describe, expect, test } from "vitest";
-import { beamSearch, greedySearch, sample, type Step } from "../../src/decode/index.ts";
+import { beamSearch, greedySearch, inPlaces, sample, type Step } from "../../src/decode/index.ts";
 import {
   LanguageModel,
   LanguageModelDecoder,
@@ -75,6 +75,19 @@ describe.each(models)("%s that drops values while it decodes", (_, made) => {
         );
       }
     }
+  });
+
+  test("gives a sentence that joins later the same", async () => {
+    const expected = await beamSearch(await decoder.start(idRows(sources), { dropoutSeeds: seeds }), {
+      ...greedy,
+      beams: 3,
+    });
+    const joined = decoder.open((sentence) => sources[sentence]!, { dropoutSeeds: seeds });
+    const admit = inPlaces(sources.length, 2);
+    const found = await beamSearch(joined, { ...greedy, maxTokens: sources.map(() => 10), beams: 3, admit });
+    expect(found.map(([best]) => best!.tokens)).toEqual(expected.map(([best]) => best!.tokens));
+    const scores = (all: typeof found): number[] => all.map(([best]) => best!.score);
+    expectClose(scores(found), scores(expected), { within: 1e-5, what: "scores" });
   });
 
   test("gives a sentence's hypotheses one network: rows that read the same score the same", async () => {

@@ -1,7 +1,7 @@
 // Where steps say that they look is where teacher forcing looks; a search with the coverage penalty ranks by it.
 import { describe, expect, test } from "vitest";
 import { randomKey, RandomStream } from "../../src/base/index.ts";
-import { beamSearch, ensemble, type Step } from "../../src/decode/index.ts";
+import { beamSearch, ensemble, inPlaces, type Step } from "../../src/decode/index.ts";
 import {
   LstmTranslator,
   stepProgram,
@@ -80,7 +80,7 @@ describe.each(models)("%s", (name, model) => {
         };
         await stepper.topCandidates(step, 3);
         const { sourceTime, lengths, weights: got } = stepper.attention!();
-        expect([...lengths]).toEqual([7, 3, 5, 1, 6]);
+        expect(sentences.map((sentence) => lengths[sentence])).toEqual(sentences.map((i) => sources[i]!.length));
         const owner = rows.map((_, row) => sentences[Math.floor(row / beams)]!);
         // The batch keeps the columns that it began with.
         const all = owner.map((sentence) => sources[sentence]!);
@@ -146,6 +146,23 @@ describe.each(models)("%s", (name, model) => {
       );
       expect(expected[0]).toBeCloseTo(Math.max(...expected), 4);
     }
+    await decoder.dispose();
+  });
+
+  test("ranks those that join a search under way as it ranks them from the start", async () => {
+    const sources = randomRows([4, 6, 2, 9, 1, 7, 3, 5, 2, 8], 13, 8);
+    const decoder = new TransformerDecoder(model, weights, session);
+    const options = { start, end, beams: 3, nbest: 3, lengthPenalty: 0.6, coveragePenalty: 0.7 };
+    const maxTokens = sources.map((_, i) => 3 + ((5 * i) % 7));
+    const together = await decoder.start(idRows(sources), { attention: {} });
+    const expected = await beamSearch(together, { ...options, maxTokens });
+    const joined = decoder.open((sentence) => sources[sentence]!, { attention: {} });
+    const found = await beamSearch(joined, { ...options, maxTokens, admit: inPlaces(sources.length, 3) });
+    expect(found.map((list) => list.map(({ tokens }) => tokens))).toEqual(
+      expected.map((list) => list.map(({ tokens }) => tokens)),
+    );
+    const scores = (all: typeof found): number[] => all.flatMap((list) => list.map(({ score }) => score));
+    expectClose(scores(found), scores(expected), { within: 1e-4, what: "scores" });
     await decoder.dispose();
   });
 
