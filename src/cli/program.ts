@@ -35,7 +35,7 @@ const everyCommand: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/average.ts")).averageCommand(),
   },
   inspect: {
-    summary: "show what a model is made of and what it costs",
+    summary: "show what a model is made of and costs, or what its decoder asks at a step",
     load: async () => (await import("./commands/inspect.ts")).inspectCommand(),
   },
   adapter: {

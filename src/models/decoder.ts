@@ -2,6 +2,7 @@ import type { Tensor } from "../tensor/index.ts";
 import {
   Module,
   Pass,
+  type Attended,
   type AttentionScope,
   type FeedForwardLayer,
   type KeyValue,
@@ -17,12 +18,15 @@ import { Stack } from "./stack.ts";
 export type SelfMix = (mixer: Mixer, x: Tensor) => Mixed;
 
 /** How a layer looks at the encoder's output. */
-export type CrossAttend = (attention: MultiHeadAttention, x: Tensor) => Mixed;
+export type CrossAttend = (attention: MultiHeadAttention, x: Tensor) => Mixed | Attended;
 
 export interface DecoderLayerTrace {
   readonly output: Tensor;
   readonly selfWeights: Tensor | undefined;
   readonly crossWeights: Tensor | undefined;
+  /** What queries of the encoder's output are made of: what masked self-attention left, normed as the layer's arrangement says. */
+  readonly crossInput: Tensor;
+  readonly cross: Mixed | Attended;
 }
 
 /** Masked self-attention, attention to the encoder, feed-forward, each in a residual connection. Vaswani et al. 2017, section 3.1. */
@@ -47,7 +51,8 @@ export class DecoderLayer extends Module {
   /** x [batch, targetTime, dModel] → the same. What the queries look at is the caller's affair. */
   forward(x: Tensor, selfMix: SelfMix, crossAttend: CrossAttend, pass: Pass): DecoderLayerTrace {
     let selfWeights: Tensor | undefined;
-    let crossWeights: Tensor | undefined;
+    let crossInput = x;
+    let cross: Mixed | undefined;
     const own = this.selfAttentionResidual.forward(
       x,
       (y) => {
@@ -60,14 +65,14 @@ export class DecoderLayer extends Module {
     const crossed = this.crossAttentionResidual.forward(
       own,
       (y) => {
-        const { output, weights } = crossAttend(this.crossAttention, y);
-        crossWeights = weights;
-        return output;
+        crossInput = y;
+        cross = crossAttend(this.crossAttention, y);
+        return cross.output;
       },
       pass,
     );
     const output = this.feedForwardResidual.forward(crossed, (y) => this.feedForward.forward(y, pass), pass);
-    return { output, selfWeights, crossWeights };
+    return { output, selfWeights, crossWeights: cross!.weights, crossInput, cross: cross! };
   }
 }
 
@@ -79,6 +84,8 @@ export interface DecoderTrace {
   /** A layer's weights where they exist as a whole. */
   readonly selfAttention: readonly (Tensor | undefined)[];
   readonly crossAttention: readonly (Tensor | undefined)[];
+  /** Layer by layer what was traced between decoder and encoder. */
+  readonly layers: readonly DecoderLayerTrace[];
 }
 
 export class Decoder extends Stack<DecoderLayer> {
@@ -88,16 +95,16 @@ export class Decoder extends Stack<DecoderLayer> {
     attend: (layer: number) => { self: SelfMix; cross: CrossAttend },
     pass = new Pass(),
   ): DecoderTrace {
-    const selfAttention: (Tensor | undefined)[] = [];
-    const crossAttention: (Tensor | undefined)[] = [];
+    const layers: DecoderLayerTrace[] = [];
     const hidden = this.climb(x, pass, (layer, below, index) => {
       const { self, cross } = attend(index);
-      const { output, selfWeights, crossWeights } = layer.forward(below, self, cross, pass);
-      selfAttention.push(selfWeights);
-      crossAttention.push(crossWeights);
-      return output;
+      const trace = layer.forward(below, self, cross, pass);
+      layers.push(trace);
+      return trace.output;
     });
-    return { output: hidden.at(-1)!, hidden, selfAttention, crossAttention };
+    const selfAttention = layers.map(({ selfWeights }) => selfWeights);
+    const crossAttention = layers.map(({ crossWeights }) => crossWeights);
+    return { output: hidden.at(-1)!, hidden, selfAttention, crossAttention, layers };
   }
 
   /** Attention over whole sequences, as in training: one memory a layer, and both scopes, are known at once. */

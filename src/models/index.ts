@@ -107,7 +107,7 @@ export {
 } from "./single-stack.ts";
 export { StackInput, StackParts, type StackChoices, type StackInputParts } from "./stack-parts.ts";
 export { Stack, type StackFrame } from "./stack.ts";
-export { Transformer, type TransformerTrace } from "./transformer.ts";
+export { Transformer, type CrossAttentionParts, type TransformerTrace } from "./transformer.ts";
 export {
   LanguageModelDecoder,
   StepPrograms,

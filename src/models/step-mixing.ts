@@ -133,6 +133,7 @@ export function stepCrossAttention(
   const { beams, batch } = trace;
   const asked = project(attention.query, x, 1 / Math.sqrt(dHead));
   const query = queriesByHead(reshape(asked, [beams, batch, heads, dHead])); // [batch, heads, beams, dHead]
+  trace.asked.push(query);
   if (heads === keyValueHeads) {
     const weights = softmax(add(matmul(query, key), bias));
     trace.looked.push(weights);

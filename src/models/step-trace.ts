@@ -48,6 +48,8 @@ export class StepTrace {
   /** Shapes without the axis of rows. */
   readonly states = new Map<string, Shape>();
   readonly newStates: Record<string, Tensor> = {};
+  /** What each layer that looks at the source asks it, scaled by 1/√dHead: [batch, heads, beams, dHead]. */
+  readonly asked: Tensor[] = [];
   /** Where each layer that looks at the source looked: [batch, heads, beams, sourceTime]. */
   readonly looked: Tensor[] = [];
 

@@ -1,4 +1,5 @@
 // The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al. 2017), put together from parts.
+import { ConfigError } from "../base/index.ts";
 import { AttentionScope, notPadding, Pass } from "../nn/index.ts";
 import { dim, lessOrEqual, or, range, transpose, type Tensor } from "../tensor/index.ts";
 import type { DecoderTrace } from "./decoder.ts";
@@ -11,6 +12,21 @@ export interface TransformerTrace {
   readonly encoder: EncodedSource;
   readonly decoder: DecoderTrace;
   readonly reports: Pass["reports"];
+}
+
+/** One decoder layer's attention to the source, as it is traced: where q, k and v come from, what they are, and where it looked. */
+export interface CrossAttentionParts {
+  /** q is made of it: what masked self-attention left, [batch, targetTime, dModel]. */
+  readonly input: Tensor;
+  /** k and v are made of it: [batch, sourceTime, dModel]. */
+  readonly memory: Tensor;
+  /** [batch, heads, targetTime, dHead] */
+  readonly query: Tensor;
+  /** [batch, keyValueHeads, sourceTime, dHead] each. */
+  readonly key: Tensor;
+  readonly value: Tensor;
+  /** softmax(q kᵀ / √dHead): [batch, heads, targetTime, sourceTime]. */
+  readonly weights: Tensor;
 }
 
 /**
@@ -48,6 +64,18 @@ export class Transformer extends EncoderDecoder implements SequenceToSequence {
 
   crossAttention(sourceIds: Tensor, targetIds: Tensor): readonly Tensor[] {
     return this.forward(sourceIds, targetIds).decoder.crossAttention.flatMap((weights) => weights ?? []);
+  }
+
+  /** What each decoder layer asks the encoder, teacher-forced, and of what; see `CrossAttentionParts`. */
+  crossAttentionParts(sourceIds: Tensor, targetIds: Tensor): { hidden: Tensor; layers: CrossAttentionParts[] } {
+    const { encoder, decoder } = this.forward(sourceIds, targetIds);
+    const layers = decoder.layers.map(({ crossInput, cross, crossWeights }, layer) => {
+      if (!("query" in cross) || crossWeights === undefined)
+        throw new ConfigError(`layer ${layer}`, "its attention to the source keeps no weights as a whole.");
+      const { query, key, value } = cross;
+      return { input: crossInput, memory: encoder.memories[layer]!, query, key, value, weights: crossWeights };
+    });
+    return { hidden: decoder.output, layers };
   }
 
   /**

@@ -1,17 +1,19 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
-import { ensemble, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
+import { ensemble, greedySearch, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
 import type { Corpus, Shortlist } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import {
   NonAutoregressiveDecoder,
   NonAutoregressiveTransformer,
+  Transformer,
   TransformerDecoder,
   type StepperOptions,
 } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { alignmentOf, CrossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
+import { DecoderInspector, type InspectOptions, type Inspection } from "./decoding-inspection.ts";
 import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
 import {
   chosenByRisk,
@@ -80,6 +82,7 @@ export class Translation {
   #onePass: NonAutoregressiveDecoder | undefined;
   #scorer: TargetScorer | undefined;
   #attention: CrossAttention | undefined;
+  #inspector: DecoderInspector | undefined;
   /** Those whose models take part in every step. */
   readonly #others: Translation[] = [];
 
@@ -353,6 +356,32 @@ export class Translation {
   }
 
   /**
+   * What one decoder layer asks the encoder at one step, and what it is answered from, twice: where the decoder is given the target,
+   * and where it reads what it wrote itself by greedy search. All numbers are outputs of the model's own program.
+   * @example
+   * const { freeRunning } = await translation.inspect("A dog runs.", { step: 2, layer: 0 });
+   * console.log(freeRunning?.fed, freeRunning?.weights.values);
+   */
+  async inspect(source: string, { target, ...options }: InspectOptions = {}): Promise<Inspection> {
+    const { model } = this;
+    if (!(model instanceof Transformer))
+      throw new ConfigError("inspect", "only a Transformer that writes token after token can be looked into.");
+    const { start, end } = this.target.special;
+    const sourceIds = this.#encode(source, 0);
+    const stepper = await this.#start([sourceIds], {});
+    const [written] = await greedySearch(stepper, { start, end, maxTokens: this.decoding.maxLength });
+    const { tokens, tokenLogProbabilities } = written!;
+    this.#inspector ??= new DecoderInspector(model, this.session);
+    return this.#inspector.inspect(this.weights, {
+      ...options,
+      tokenizers: this,
+      sourceIds,
+      written: tokenLogProbabilities.length > tokens.length ? [...tokens, end] : tokens,
+      ...(target !== undefined && { target: [...this.target.encode(target), end] }),
+    });
+  }
+
+  /**
    * Which source token each target token was made of, as [source, target] places from 0: where a head, or the mean of a layer's
    * heads, looked most. A target token that looked at the source's END has no pair.
    */
@@ -456,10 +485,12 @@ export class Translation {
     await this.#onePass?.dispose();
     await this.#scorer?.dispose();
     await this.#attention?.dispose();
+    await this.#inspector?.dispose();
     this.#decoder = undefined;
     this.#onePass = undefined;
     this.#scorer = undefined;
     this.#attention = undefined;
+    this.#inspector = undefined;
     for (const other of this.#others) await other.dispose();
   }
 

@@ -1,17 +1,16 @@
-// heddle inspect: what a run's model is made of, and what it costs.
+// heddle inspect: what a run's model is made of and what it costs, or what happens inside it at one step.
 import { Command, Option } from "commander";
-import { elementCount } from "../../base/index.ts";
+import { ConfigError, elementCount } from "../../base/index.ts";
 import { cacheBytesPerToken } from "../../models/index.ts";
 import { namedParameters } from "../../nn/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import { openRun } from "../../tasks/index.node.ts";
 import { table } from "../table.ts";
+import { wholeNumber } from "./decoding-options.ts";
+import { inspectStep, type InspectStepFlags } from "./inspect-step.ts";
 
-interface InspectFlags {
-  model: string;
-  checkpoint?: string;
+interface InspectFlags extends InspectStepFlags {
   depth: string;
-  json?: boolean;
 }
 
 export function inspectCommand(): Command {
@@ -20,7 +19,20 @@ export function inspectCommand(): Command {
     .option("--checkpoint <path>", "another checkpoint's folder or .safetensors file than the run's own choice")
     .addOption(new Option("--depth <n>", "how far down to list the parts; 99 lists every parameter").default("3"))
     .option("--json", "print everything as JSON")
-    .action(async ({ model: directory, checkpoint, depth, json }: InspectFlags) => {
+    .option("--source <text>", "translate this, and show what a decoder layer asks the encoder at one step")
+    .option("--target <text>", "with --source: show what it asks when it is given this target, beside its own output")
+    .option("--step <n>", "with --source: which step, from 0, where START is fed; 0 if not said", wholeNumber)
+    .option("--layer <n>", "with --source: which decoder layer, from 0; the last if not said", wholeNumber)
+    .option("--head <n>", "with --source: show the weights of this head alone, from 0", wholeNumber)
+    .addHelpText(
+      "after",
+      '\nExample: heddle inspect --model runs/en-de\n         heddle inspect --model runs/en-de --source "A dog runs." --target "Ein Hund rennt." --step 2 --layer 0',
+    )
+    .action(async (flags: InspectFlags) => {
+      const { model: directory, checkpoint, depth, json, source } = flags;
+      if (source !== undefined) return inspectStep({ ...flags, source });
+      for (const flag of ["target", "step", "layer", "head"] as const)
+        if (flags[flag] !== undefined) throw new ConfigError(`--${flag}`, "needs --source to look at.");
       const {
         task,
         run: { model },

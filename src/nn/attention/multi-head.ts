@@ -36,6 +36,12 @@ export interface KeyValue {
   readonly value: Tensor;
 }
 
+/** What came of attention, and what its weights were made of, turned where positions turn. */
+export interface Attended extends Mixed, KeyValue {
+  /** [batch, heads, queryTime, dHead] */
+  readonly query: Tensor;
+}
+
 /**
  * Attention in several subspaces at once: Concat(head₁ … headₕ) W_O, headᵢ = Attention(Q Wᵢ_Q, K Wᵢ_K, V Wᵢ_V).
  * Vaswani et al. 2017, section 3.2.2. The paper's d_k and d_v are dHead here; unlike the paper every projection has a bias.
@@ -83,7 +89,7 @@ export class MultiHeadAttention extends Module implements Mixer {
   }
 
   /** x [batch, queryTime, dModel] looks at memory [batch, keyTime, dModel]. */
-  lookAt(x: Tensor, memory: Tensor, scope: AttentionScope): Mixed {
+  lookAt(x: Tensor, memory: Tensor, scope: AttentionScope): Attended {
     return this.attend(this.splitHeads(this.query.forward(x), this.heads), this.keysAndValues(memory), scope);
   }
 
@@ -96,15 +102,16 @@ export class MultiHeadAttention extends Module implements Mixer {
   }
 
   /** query [batch, heads, queryTime, dHead] → output [batch, queryTime, dModel]. */
-  attend(query: Tensor, { key, value }: KeyValue, scope: AttentionScope): Mixed {
+  attend(query: Tensor, { key, value }: KeyValue, scope: AttentionScope): Attended {
+    const turned = { query: scope.turnQuery(query), key: scope.turnKey(key) };
     const { context, weights } = this.kernel.attend(
-      scope.turnQuery(query),
-      this.#forEachHead(scope.turnKey(key)),
+      turned.query,
+      this.#forEachHead(turned.key),
       this.#forEachHead(value),
       scope,
       this.dropout,
     );
-    return { output: this.output.forward(this.mergeHeads(context)), weights };
+    return { output: this.output.forward(this.mergeHeads(context)), weights, ...turned, value };
   }
 
   /** [batch, time, heads · dHead] → [batch, heads, time, dHead] */
