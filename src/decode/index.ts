@@ -16,6 +16,7 @@ export {
   likelyLengths,
   maskPredict,
   upToEnd,
+  withoutRepeats,
   writeBlocks,
   type CandidateLength,
   type Canvases,

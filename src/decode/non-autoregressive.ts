@@ -164,6 +164,27 @@ export function upToEnd(tokens: Int32Array, logProbabilities: Float32Array, end:
 }
 
 /**
+ * The same with runs of one token made one, which keeps the log-probability of the surest: places that cannot see what their
+ * neighbours write write it too. (Lee et al. 2018, "Deterministic Non-Autoregressive Neural Sequence Modeling by Iterative
+ * Refinement", section 5, take out repeated tokens likewise.) The score stays that of all places.
+ */
+export function withoutRepeats(hypothesis: Hypothesis): Hypothesis {
+  const tokens: number[] = [];
+  const tokenLogProbabilities: number[] = [];
+  for (const [i, value] of hypothesis.tokenLogProbabilities.entries()) {
+    // END's log-probability stands behind the tokens.
+    const token = hypothesis.tokens[i];
+    if (token !== undefined && i > 0 && token === hypothesis.tokens[i - 1]) {
+      tokenLogProbabilities.push(Math.max(tokenLogProbabilities.pop()!, value));
+      continue;
+    }
+    if (token !== undefined) tokens.push(token);
+    tokenLogProbabilities.push(value);
+  }
+  return { ...hypothesis, tokens, tokenLogProbabilities };
+}
+
+/**
  * Frames as connectionist temporal classification reads them: runs of one symbol are one, then blanks are left out. The
  * log-probability is that of the best path, a lower bound of the output's; a token's is that of the surest frame of its run.
  */

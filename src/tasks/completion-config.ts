@@ -22,6 +22,7 @@ const heeded = z.strictObject(decodingKeys).omit({
   iterations: true,
   lengthCandidates: true,
   lengthFactor: true,
+  mergeRepeats: true,
 } satisfies Record<keyof typeof meaninglessForCompletion, true>).shape;
 
 /** The section as a language model has it, before it is looked at as a whole. */

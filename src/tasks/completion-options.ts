@@ -17,6 +17,7 @@ export const meaninglessForCompletion = {
   iterations: "it writes token after token, once",
   lengthCandidates: "it predicts no lengths",
   lengthFactor: "it predicts no lengths",
+  mergeRepeats: "it sees what it has written",
 } as const satisfies Partial<Record<keyof DecodingChoices, string>>;
 
 /** Every choice of decoding that a language model heeds. */

@@ -68,6 +68,8 @@ export interface DecodingChoices {
   lengthCandidates: number;
   /** Of those: what the predicted length is multiplied with. */
   lengthFactor: number;
+  /** Of models that write all places at once, ctc aside: runs of one token become one. */
+  mergeRepeats: boolean;
 }
 
 export interface DecodingOptions extends Partial<DecodingChoices> {
@@ -105,6 +107,7 @@ export const decodingDefaults = {
   iterations: 1,
   lengthCandidates: 1,
   lengthFactor: 1,
+  mergeRepeats: false,
 } as const satisfies DecodingChoices;
 
 /** What models that write all places at once heed; the rest is of those that write token after token. */
@@ -115,6 +118,7 @@ export const heededInOnePass: readonly string[] = [
   "iterations",
   "lengthCandidates",
   "lengthFactor",
+  "mergeRepeats",
 ] satisfies (keyof DecodingChoices)[];
 
 /** How many outputs of each line are wanted before any are chosen among. */

@@ -46,6 +46,10 @@ export const onePassDecodingKeys = {
     .positive()
     .default(1)
     .describe("non-autoregressive, predicted: asks for outputs of so many times the predicted length."),
+  mergeRepeats: z
+    .boolean()
+    .default(false)
+    .describe("non-autoregressive, not ctc: runs of one token become one; places write what their neighbours write."),
 };
 
 type OnePassModel = { readonly [Key in keyof typeof onePassModelKeys]?: z.output<(typeof onePassModelKeys)[Key]> };
@@ -102,13 +106,15 @@ export function completeOnePassModel({ length = "predicted", decoderInput = "sta
 /** What of these models' decoding has no effect with the model. */
 export function misfitOfOnePass(
   { length = "predicted", decoderInput = "start" }: OnePassModel,
-  { iterations, lengthCandidates, lengthFactor }: OnePassDecoding,
+  { iterations, lengthCandidates, lengthFactor, mergeRepeats }: OnePassDecoding,
 ): Misfit | undefined {
   if (iterations > 1 && decoderInput !== "masked")
     return {
       key: "iterations",
       problem: `has no effect with model.decoderInput ${decoderInput}: only masked learns to write in several passes`,
     };
+  if (mergeRepeats && length === "ctc")
+    return { key: "mergeRepeats", problem: "has no effect with model.length ctc, which makes runs one as it is read" };
   for (const [key, value] of Object.entries({ lengthCandidates, lengthFactor })) {
     if (value !== 1 && length !== "predicted")
       return { key, problem: `has no effect with model.length ${length}: only predicted lengths are chosen` };

@@ -1,6 +1,14 @@
 // Sentences through a non-autoregressive model: lengths chosen, canvases filled, what was written read.
 import { ConfigError, type HostTensor } from "../base/index.ts";
-import { collapsed, likelyLengths, maskPredict, upToEnd, writeBlocks, type Hypothesis } from "../decode/index.ts";
+import {
+  collapsed,
+  likelyLengths,
+  maskPredict,
+  upToEnd,
+  withoutRepeats,
+  writeBlocks,
+  type Hypothesis,
+} from "../decode/index.ts";
 import {
   nonAutoregressiveLoss,
   NonAutoregressiveTransformer,
@@ -33,6 +41,8 @@ export interface OnePassOptions {
   lengthCandidates: number;
   /** What predicted lengths are multiplied with. */
   lengthFactor: number;
+  /** Runs of one token become one. Not of ctc, which reads them so anyway. */
+  mergeRepeats: boolean;
   /** The most tokens of an output, END counted. */
   maxLength: number;
   nbest: number;
@@ -54,22 +64,23 @@ export function refuseUnheeded(model: TranslationModel, given: Readonly<Record<s
 export async function writeInOnePass(
   decoder: NonAutoregressiveDecoder,
   sourceIds: HostTensor<"int32">,
-  { iterations, lengthCandidates, lengthFactor, maxLength, nbest, signal }: OnePassOptions,
+  { iterations, lengthCandidates, lengthFactor, mergeRepeats, maxLength, nbest, signal }: OnePassOptions,
 ): Promise<Hypothesis[][]> {
   const { model } = decoder;
   const { length, upsampling, start, end, pad } = model.options;
-  const misfit = misfitOfOnePass(model.options, { iterations, lengthCandidates, lengthFactor });
+  const misfit = misfitOfOnePass(model.options, { iterations, lengthCandidates, lengthFactor, mergeRepeats });
   if (misfit !== undefined) throw new ConfigError(`decoding.${misfit.key}`, `${misfit.problem}.`);
   const read = await decoder.read(sourceIds);
   const tokens = tokensOfEach(sourceIds, pad);
   const symbols = { start, end, pad };
+  const written = (hypothesis: Hypothesis): Hypothesis => (mergeRepeats ? withoutRepeats(hypothesis) : hypothesis);
   if (length !== "predicted") {
     const found = await writeBlocks(read, {
       ...symbols,
       places: tokens.map((count) => upsampling * count + sparePlaces),
       read: (ids, scores) => (length === "ctc" ? collapsed(ids, scores, start) : upToEnd(ids, scores, end)),
     });
-    return found.map((hypothesis) => [atMost(maxLength, hypothesis)]);
+    return found.map((hypothesis) => [atMost(maxLength, written(hypothesis))]);
   }
   const lengths = tokens.map((sourceTokens, sentence) =>
     likelyLengths(read.lengthScores(sentence), {
@@ -80,7 +91,7 @@ export async function writeInOnePass(
     }),
   );
   const found = await maskPredict(read, { ...symbols, lengths, iterations, ...(signal && { signal }) });
-  return found.map((hypotheses) => hypotheses.slice(0, nbest));
+  return found.map((hypotheses) => hypotheses.slice(0, nbest).map(written));
 }
 
 /** The likeliest length of every source's output, END counted, of a padded batch [sentences, sourceTime]. */

@@ -6,6 +6,7 @@ import {
   maskPredict,
   SearchAborted,
   upToEnd,
+  withoutRepeats,
   writeBlocks,
   type CandidateLength,
   type CanvasFiller,
@@ -40,6 +41,20 @@ test.each([
   [[5, 6, 7, 8], { tokens: [5, 6, 7, 8], logProbability: -10, score: -2.5, finished: false }],
 ])("%j is cut at its first END, which counts", (tokens, expected) => {
   expect(upToEnd(Int32Array.from(tokens), Float32Array.of(-1, -2, -3, -4), end)).toMatchObject(expected);
+});
+
+test.each([
+  [[5, 5, 6, 6, 6, 5, end], [5, 6, 5], [-1, -3, -6, -7], true],
+  [[5, 5, 5, 5], [5], [-1], false],
+  [[end, end, end], [], [-1], true],
+])("of %j runs become one, with the chance of the surest; END's own stays", (written, tokens, values, finished) => {
+  const whole = upToEnd(
+    Int32Array.from(written),
+    Float32Array.from(written, (_, i) => -i - 1),
+    end,
+  );
+  const { score, logProbability } = whole;
+  expect(withoutRepeats(whole)).toEqual({ tokens, tokenLogProbabilities: values, finished, score, logProbability });
 });
 
 test.each([

@@ -68,6 +68,11 @@ describe("what has no effect, or cannot be had, is refused", () => {
     ],
     [
       "length: ctc",
+      ["decoding.mergeRepeats=true"],
+      "decoding.mergeRepeats has no effect with model.length ctc, which makes runs one as it is read",
+    ],
+    [
+      "length: ctc",
       ["training.glancing=0.5"],
       "training.glancing has no effect with model.length ctc, whose places stand for no token beforehand. Set it to 0",
     ],

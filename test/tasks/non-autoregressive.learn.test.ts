@@ -67,6 +67,10 @@ decoding: { maxLength: 32, ${decoding} }
   expect(after).toEqual(before);
   const right = after.filter((text, i) => text === held[i]![1]).length;
   expect(right).toBeGreaterThanOrEqual(90);
+  if (config.model.length !== "ctc" && config.model.decoderInput !== "masked") {
+    const merged = await opened.translate(sources, { mergeRepeats: true });
+    expect(merged).toEqual(after.map((text) => text.replace(/(.)\1+/g, "$1")));
+  }
   if (config.model.length !== "predicted") return;
   const metrics = (await readFile(join(directory, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   const validation = JSON.parse(metrics.findLast((line) => line.includes('"validation"'))!) as {
