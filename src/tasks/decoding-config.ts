@@ -70,7 +70,11 @@ export const decodingKeys = {
     .boolean()
     .default(standard.shortlist)
     .describe("Score only tokens that a source may become: faster. See heddle shortlist."),
-  seed: z.int().min(0).default(standard.seed).describe("Of a draw: same seed, same outputs."),
+  seed: z
+    .int()
+    .min(0)
+    .default(standard.seed)
+    .describe("Of a draw, and of dropout that is kept: same seed, same outputs."),
   repetitionPenalty: z
     .number()
     .gt(0)
@@ -86,7 +90,7 @@ export const decodingKeys = {
     .describe("Taken off the score of a token for every time that it stands already."),
   blockNgram: count("No sequence of this many tokens comes twice in an output.").exactOptional(),
   phrases: texts("What every output must hold.").default([...standard.phrases]),
-  avoid: texts("What no output may hold.").default([...standard.avoid]),
+  avoid: texts("What no output may hold, as the tokenizer spells it.").default([...standard.avoid]),
   oneOf: texts("Every output is one of these; anything where there are none.").default([...standard.oneOf]),
   stop: texts("An output ends before the first of these.").default([...standard.stop]),
   mbr: z

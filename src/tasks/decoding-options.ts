@@ -152,7 +152,9 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
   if (options.coveragePenalty > 0 && !isRanked)
     misfit(
       "coveragePenalty",
-      `has no effect ${isBeam ? "with one beam" : `with search ${search}`}: it ranks the outputs of a beam. Remove it`,
+      isBeam
+        ? "has no effect with one beam: it ranks the outputs of several. Set beams, or remove it"
+        : `has no effect with search ${search}: it ranks the outputs of a beam. Remove it`,
     );
   for (const key of ["coverageLayer", "coverageHead"] as const)
     if (options[key] !== undefined && options.coveragePenalty === 0)

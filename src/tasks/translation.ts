@@ -416,7 +416,7 @@ export class Translation {
       return choices;
     }
     const [misfit] = misfitsOfDecoding(choices);
-    if (misfit !== undefined) throw new ConfigError(misfit.key, misfit.problem);
+    if (misfit !== undefined) throw new ConfigError(misfit.key, `${misfit.problem}.`);
     return choices;
   }
 

@@ -94,7 +94,7 @@ describe("heddle generate on a language model", () => {
     [["--mbr", "bleu"], /--mbr: has no effect on a run of task language-model/],
     [["--max-length-ratio", "2"], /--max-length-ratio: has no effect on a run of task language-model/],
     [["--token-scores"], /needs --json/],
-    [["--temperature", "-1"], /--temperature: must be number ≥ 0/],
+    [["--temperature", "-1"], /--temperature: must be a number ≥ 0/],
     [["--temperature", "0", "--top-p", "0.5"], /topP: has no effect at temperature 0/],
     [["--beams", "4", "--top-k", "3"], /topK: has no effect with search beam/],
   ])("refuses %j", async (flags, message) => {

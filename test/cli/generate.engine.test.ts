@@ -77,6 +77,8 @@ describe("heddle generate", () => {
     const { tokens, tokenLogProbabilities, logProbability } = first.translations[0];
     for (const one of first.translations) expect(one.finished).toBe(one.tokens.at(-1) === "</s>");
     expect(tokens).toHaveLength(tokenLogProbabilities.length);
+    const grouped = await generate(lines, "--nbest", "7", "--groups", "2", "--diversity-penalty", "1");
+    expect(linesOf(grouped.out)).toHaveLength((lines.length - 1) * 7 + 1);
     expect(tokenLogProbabilities.reduce((a: number, b: number) => a + b, 0)).toBeCloseTo(logProbability, 5);
   });
 
@@ -158,7 +160,7 @@ describe("heddle generate", () => {
   });
 
   test.each<[string[], RegExp]>([
-    [["--top-p", "2"], /--top-p: must be number above 0, below 1 \(got 2\)/],
+    [["--top-p", "2"], /--top-p: must be a number above 0, below 1 \(got 2\)/],
     [["--top-k", "5"], /topK: has no effect with search beam/],
     [["--search", "beams"], /Allowed choices are beam, sample, stochastic-beam/],
     [["--token-scores"], /needs --json/],

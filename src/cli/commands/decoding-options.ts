@@ -118,7 +118,7 @@ export function saidOf(
     // Of a choice commander knows the names alone.
     const value = asked === "true" ? true : asked === "false" ? false : asked;
     if (checks.get(path)?.safeParse(value).success !== true)
-      throw new ConfigError(flagName(path), `must be ${type} (got ${JSON.stringify(value)}).`);
+      throw new ConfigError(flagName(path), `must be a ${type} (got ${JSON.stringify(value)}).`);
     said.push([path, value]);
   }
   return Object.fromEntries(said);

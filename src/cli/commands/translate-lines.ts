@@ -1,8 +1,10 @@
 // heddle generate on runs that translate: lines in, lines out, in a file that can be gone on with, or targets scored.
 import { ConfigError, DataError } from "../../base/index.ts";
 import { fileLines, readLines } from "../../data/index.node.ts";
+import type { TaskConfig } from "../../tasks/task-config.ts";
 import {
   openTranslation,
+  readRunConfig,
   rerank,
   type AlignOptions,
   type DecodingChoices,
@@ -35,7 +37,7 @@ const rerankedTogether = 64;
 /** Translates standard input, or scores what its lines are said to become. */
 export async function translateLines(flags: TranslateFlags): Promise<void> {
   const { json, tokenScores, jsonInput, output, resumeOutput, scoreTargets, rerankModel } = flags;
-  const decoding = wideEnough(decodingOf(flags));
+  const decoding = wideEnough(decodingOf(flags), await readRunConfig(flags.model));
   if (tokenScores === true && json !== true) throw new ConfigError("--token-scores", "needs --json to stand in.");
   const heads = flags.align === undefined ? undefined : headsOf(flags.align);
   if (heads !== undefined && json !== true) throw new ConfigError("--align", "needs --json to stand in.");
@@ -91,11 +93,13 @@ export async function translateLines(flags: TranslateFlags): Promise<void> {
   }
 }
 
-/** As many beams as outputs that are asked for, where nothing was said of beams. */
-function wideEnough(decoding: DecodingOptions): DecodingOptions {
-  const { nbest = 1, beams, search = "beam", lengthCandidates } = decoding;
-  const isWide = nbest > 5 && beams === undefined && search !== "sample" && lengthCandidates === undefined;
-  return isWide ? { ...decoding, beams: nbest } : decoding;
+/** As many beams as outputs that are asked for, where nothing was said of beams and the model has them. */
+function wideEnough(said: DecodingOptions, config: TaskConfig): DecodingOptions {
+  if (config.task !== "translation" || config.model.architecture === "non-autoregressive") return said;
+  const { nbest = 1, search = config.decoding.search } = said;
+  const { groups = config.decoding.groups, beams = config.decoding.beams } = said;
+  const isWide = search !== "sample" && said.beams === undefined && nbest > beams;
+  return isWide ? { ...said, beams: groups * Math.ceil(nbest / groups) } : said;
 }
 
 /** As many outputs as a second model can choose among. */
