@@ -103,6 +103,10 @@ export const decodingKeys = {
     .exactOptional()
     .describe("Outputs that mbr chooses among; all beams, or 32 drawn ones, if not said."),
   batchTokens: count("Most tokens of one batch of sources, padding included.").default(standard.batchTokens),
+  batching: z
+    .enum(["sorted", "joining"])
+    .default(standard.batching)
+    .describe("Decode windows of lines sorted by length, or lines as they come, each joining as others leave."),
   ...onePassDecodingKeys,
 } satisfies { [Key in keyof DecodingChoices]-?: z.ZodType };
 

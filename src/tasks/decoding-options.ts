@@ -62,6 +62,11 @@ export interface DecodingChoices {
   candidates?: number;
   /** Most tokens of one batch of sources, padding included. */
   batchTokens: number;
+  /**
+   * "sorted" reads a window of lines and decodes lines of like lengths together; "joining" decodes lines as they come, in one batch
+   * that they join as others leave it, and gives each as soon as it and those before it are done. The outputs are the same.
+   */
+  batching: "sorted" | "joining";
   /** Of models that write all places at once: passes; after the first each writes the least sure tokens anew. */
   iterations: number;
   /** Of those that predict lengths: how many lengths are tried. */
@@ -104,6 +109,7 @@ export const decodingDefaults = {
   stop: [],
   mbr: "none",
   batchTokens: 4096,
+  batching: "sorted",
   iterations: 1,
   lengthCandidates: 1,
   lengthFactor: 1,
@@ -165,5 +171,22 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
     if (phrases.length > 0) misfit("groups", "cannot be had together with phrases. Remove one of them");
   } else if (diversityPenalty !== 0) misfit("diversityPenalty", "has no effect with one group. Set groups");
   if (phrases.length > 0 && !isBeam) misfit("phrases", `need search beam (got ${search})`);
+  if (options.batching === "joining") {
+    const hindrance = [
+      ...(isBeam || search === "sample" ? [] : [`search ${search}`]),
+      ...(groups > 1 ? ["groups"] : []),
+      ...(phrases.length > 0 ? ["phrases"] : []),
+      ...(options.coveragePenalty > 0 ? ["coveragePenalty"] : []),
+      ...(options.keepDropout ? ["keepDropout"] : []),
+      ...(options.shortlist ? ["shortlist"] : []),
+      ...(mbr === "none" ? [] : ["mbr"]),
+      ...(search === "sample" && nbest > 1 ? ["several draws a line"] : []),
+    ][0];
+    if (hindrance !== undefined)
+      misfit(
+        "batching",
+        `cannot be joining with ${hindrance}. Set batching to sorted, or take greedy search, a beam or one draw`,
+      );
+  }
   return misfits;
 }

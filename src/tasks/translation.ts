@@ -24,6 +24,7 @@ import {
   type Translated,
   type TranslationLine,
 } from "./decoding-outputs.ts";
+import { decodeJoining, type SentenceFromIds } from "./decoding-joining.ts";
 import { idRows, TargetScorer } from "./decoding-score.ts";
 import {
   decodeBatch,
@@ -51,11 +52,6 @@ export interface TranslationOptions {
   precision?: "float32" | "int8";
   session?: SessionOptions;
   listener?: Listener;
-}
-
-interface Sentence extends SentenceToDecode {
-  /** Of its source. */
-  readonly ids: readonly number[];
 }
 
 /** Lines are searched in the order of their lengths within windows of this many, and given back in their own order. */
@@ -186,14 +182,19 @@ export class Translation {
   }
 
   /**
-   * The same for lines that come one by one, with memory for a window of them. `firstLine` is the number of the first, from 0:
-   * who goes on in the middle of a text then draws what a run from its beginning draws.
+   * The same for lines that come one by one, with memory for a window of them. With `batching: "joining"` a line's translations come
+   * without waiting for later lines. `firstLine` is the number of the first, from 0: who goes on in the middle of a text then
+   * draws what a run from its beginning draws.
    */
   async *generateEach<Line extends TranslationLine>(
     lines: AsyncIterable<Line> | Iterable<Line>,
     options: DecodingOptions = {},
     { firstLine = 0 }: { firstLine?: number } = {},
   ): AsyncGenerator<Translated[]> {
+    if ((options.batching ?? this.decoding.batching) === "joining") {
+      yield* this.#generateJoining(lines, options, (i) => firstLine + i);
+      return;
+    }
     let window: Line[] = [];
     let before = firstLine;
     const numberOf = (i: number): number => before + i;
@@ -214,6 +215,11 @@ export class Translation {
     numberOf: (i: number) => number,
   ): Promise<Translated[][]> {
     const { signal, processors, ...choices } = this.#choicesWith(options);
+    if (choices.batching === "joining") {
+      const found: Translated[][] = [];
+      for await (const translated of this.#generateJoining(lines, options, numberOf)) found.push(translated);
+      return found;
+    }
     const shortlist = await this.#listing(choices);
     const inputs = lines.map((line, i) => this.#sentence(line, numberOf(i), choices, shortlist));
     const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
@@ -235,6 +241,34 @@ export class Translation {
       start += batch.length;
     }
     return results;
+  }
+
+  /** The same for lines that join one batch as they come, each as soon as it and those before it are done. */
+  async *#generateJoining<Line extends TranslationLine>(
+    lines: AsyncIterable<Line> | Iterable<Line>,
+    options: DecodingOptions,
+    numberOf: (i: number) => number,
+  ): AsyncGenerator<Translated[]> {
+    const { signal, processors, ...choices } = this.#choicesWith(options);
+    if (this.#others.length > 0)
+      throw new ConfigError("batching", "lines cannot join the batches of an ensemble. Set batching to sorted.");
+    const decoder = this.#stepDecoder();
+    const found = decodeJoining({
+      lines,
+      sentenceOf: (line, i) => {
+        if (textOf(line) === "") return undefined;
+        const sentence = this.#sentence(line, numberOf(i), choices, undefined);
+        if (sentence.phrases.length === 0) return sentence;
+        throw new ConfigError("batching", "cannot be joining where a line has phrases. Set batching to sorted.");
+      },
+      open: (sourceOf) => decoder.open(sourceOf),
+      choices,
+      target: this.target,
+      signal,
+      processors,
+    });
+    for await (const outputs of found)
+      yield outputs?.map((hypothesis) => translatedOf(hypothesis, this.target, choices.stop)) ?? [nothingTranslated];
   }
 
   /**
@@ -430,7 +464,7 @@ export class Translation {
     index: number,
     { phrases: common, oneOf, seed }: DecodingChoices,
     shortlist: Shortlist | undefined,
-  ): Sentence {
+  ): SentenceFromIds {
     const { text, phrases: own = [], prefix: beginning = "" } = typeof line === "string" ? { text: line } : line;
     const ids = this.#encode(text, index);
     const phrases = [...common, ...own].map((phrase) => this.target.encode(phrase));
@@ -450,7 +484,7 @@ export class Translation {
     };
   }
 
-  async #search(sentences: readonly Sentence[], options: DecodeBatchOptions): Promise<Hypothesis[][]> {
+  async #search(sentences: readonly SentenceFromIds[], options: DecodeBatchOptions): Promise<Hypothesis[][]> {
     const { choices, signal } = options;
     if (this.model instanceof NonAutoregressiveTransformer) {
       const batch = idRows(
@@ -470,14 +504,18 @@ export class Translation {
 
   /** Reads sources with this model, and with those of the ensemble. */
   async #start(sources: readonly (readonly number[])[], options: StepperOptions): Promise<Stepper> {
-    if (this.model instanceof NonAutoregressiveTransformer)
-      throw new ConfigError("model", "writes all places at once; there are no steps to take.");
-    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, { precision: this.#precision });
-    const own = await this.#decoder.start(idRows(sources, this.source.special.pad), options);
+    const own = await this.#stepDecoder().start(idRows(sources, this.source.special.pad), options);
     if (this.#others.length === 0) return own;
     const others: Stepper[] = [];
     for (const other of this.#others) others.push(await other.#start(sources, options));
     return ensemble([own, ...others]);
+  }
+
+  #stepDecoder(): TransformerDecoder {
+    if (this.model instanceof NonAutoregressiveTransformer)
+      throw new ConfigError("model", "writes all places at once; there are no steps to take.");
+    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, { precision: this.#precision });
+    return this.#decoder;
   }
 
   async dispose(): Promise<void> {
