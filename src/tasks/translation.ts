@@ -32,7 +32,6 @@ import {
   rowsASentence,
   stepperOptionsOf,
   type DecodeBatchOptions,
-  type SentenceToDecode,
 } from "./decoding-search.ts";
 import { writtenPieces } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
