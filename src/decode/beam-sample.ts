@@ -1,6 +1,6 @@
 // Beam sampling: a beam whose continuations are drawn, where beam search takes the best.
 import { ConfigError, randomKey, randomWord, type RandomKey } from "../base/index.ts";
-import { inOrder } from "./admission.ts";
+import { inOrder, type Ended } from "./admission.ts";
 import { beamSteps, type BeamSearchOptions, type Offer } from "./beam.ts";
 import { Extensions } from "./frontier.ts";
 import { refuseScores, type Hypothesis } from "./search.ts";
@@ -22,10 +22,19 @@ export interface BeamSampleOptions extends BeamSearchOptions {
  * @example
  * const [best] = await beamSample(stepper, { start: 1, end: 2, maxTokens: 50, beams: 4, seed: 7, processors: [topK(50)] });
  */
-export async function beamSample(stepper: Stepper, { seed, ...options }: BeamSampleOptions): Promise<Hypothesis[][]> {
+export async function beamSample(stepper: Stepper, options: BeamSampleOptions): Promise<Hypothesis[][]> {
+  return inOrder(drawnSteps(stepper, options));
+}
+
+/** The same, each sentence's as soon as its search is over. */
+export async function* beamSampleEach(stepper: Stepper, options: BeamSampleOptions): AsyncGenerator<Ended> {
+  for await (const ended of drawnSteps(stepper, options)) yield* ended;
+}
+
+function drawnSteps(stepper: Stepper, { seed, ...options }: BeamSampleOptions): AsyncGenerator<readonly Ended[]> {
   if (typeof seed !== "number" && options.admit === undefined && seed.length !== stepper.sentences)
     throw new ConfigError("seed", `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence.`);
-  return inOrder(beamSteps(stepper, options, (count) => offerDrawn(count, seed)));
+  return beamSteps(stepper, options, (count) => offerDrawn(count, seed));
 }
 
 function offerDrawn(count: number, seed: number | readonly number[]): Offer {

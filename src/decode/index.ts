@@ -1,7 +1,7 @@
 // decode: search over next-token scores: greedy, beams of several kinds, sampling, and the parts that change scores on the way.
 export { inPlaces, placesToFill, type Admission, type Ended, type JoiningOptions } from "./admission.ts";
 export { following, overCharacters, trie, type Automaton, type TrieNode } from "./automaton.ts";
-export { beamSample, type BeamSampleOptions } from "./beam-sample.ts";
+export { beamSample, beamSampleEach, type BeamSampleOptions } from "./beam-sample.ts";
 export { beamSearch, beamSearchEach, type BeamSearchOptions } from "./beam.ts";
 export { constrainedBeamSearch, type ConstrainedBeamSearchOptions } from "./constrained-beam.ts";
 export { diverseBeamSearch, type DiverseBeamSearchOptions } from "./diverse-beam.ts";

@@ -1,5 +1,6 @@
 // Lines that are decoded as they come, in one batch that they join as others leave it (continuous batching).
 import {
+  beamSampleEach,
   beamSearchEach,
   forcedPrefix,
   greedySearchEach,
@@ -9,7 +10,13 @@ import {
   type Hypothesis,
   type Stepper,
 } from "../decode/index.ts";
-import { searchOptionsOf, type DecodeBatchOptions, type SentenceToDecode } from "./decoding-search.ts";
+import type { StepperOptions } from "../models/index.ts";
+import {
+  searchOptionsOf,
+  stepperOptionsOf,
+  type DecodeBatchOptions,
+  type SentenceToDecode,
+} from "./decoding-search.ts";
 
 /** Lines are read ahead, and outputs kept until it is their turn, up to this many; and so many pass through one batch. */
 const mostAtATime = 1024;
@@ -24,7 +31,7 @@ export interface JoiningLines<Line> extends DecodeBatchOptions {
   /** What is searched for line number `index`, counted from 0; undefined where there is nothing to search for. */
   sentenceOf(line: Line, index: number): SentenceFromIds | undefined;
   /** A stepper for sentences that join, see `TransformerDecoder.open`. */
-  open(sourceOf: (sentence: number) => readonly number[]): Stepper;
+  open(sourceOf: (sentence: number) => readonly number[], options: StepperOptions): Stepper;
 }
 
 /**
@@ -54,7 +61,7 @@ export async function* decodeJoining<Line>(options: JoiningLines<Line>): AsyncGe
 /** One batch, from the lines that wait now until nobody is left in it. */
 function searchWaiting<Line>(incoming: Incoming<Line>, options: JoiningLines<Line>): AsyncGenerator<Ended> {
   const { choices, open } = options;
-  const { search, beams, earlyStopping, nbest, minLength, minLengthRatio } = choices;
+  const { search, beams, earlyStopping, coveragePenalty, nbest, minLength, minLengthRatio } = choices;
   const sentences = incoming.begin();
   const start: (readonly number[])[] = [];
   const [maxTokens, minTokens, seed]: number[][] = [[], [], []];
@@ -82,10 +89,16 @@ function searchWaiting<Line>(incoming: Incoming<Line>, options: JoiningLines<Lin
     processors: [...common.processors!, forcedPrefix(prefixes)],
     admit,
   };
-  const stepper = open((sentence) => sentences[sentence]!.ids);
+  const stepper = open((sentence) => sentences[sentence]!.ids, {
+    ...stepperOptionsOf(sentences, choices),
+    // They come with their sentences.
+    ...(choices.keepDropout && { dropoutSeeds: seed! }),
+  });
   if (search === "sample") return sampleEach(stepper, { ...told, seed: seed! });
   if (beams === 1) return greedySearchEach(stepper, told);
-  return beamSearchEach(stepper, { ...told, beams, earlyStopping, nbest });
+  const ofBeams = { ...told, beams, earlyStopping, coveragePenalty, nbest };
+  if (search === "beam-sample") return beamSampleEach(stepper, { ...ofBeams, seed: seed! });
+  return beamSearchEach(stepper, ofBeams);
 }
 
 /** Reads lines ahead and puts outputs back into their order. */

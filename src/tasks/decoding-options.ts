@@ -41,8 +41,11 @@ export interface DecodingChoices {
   typicalP?: number;
   /** Drop values in the decoder as in training, at the model's own rates. */
   keepDropout: boolean;
-  /** Score only the tokens that each source may be translated with, as the translation's shortlist says. */
-  shortlist: boolean;
+  /**
+   * Score only tokens that a source may be translated with, as the translation's shortlist says: each sentence those of its own source,
+   * or those of all sources of its batch, which loses less but makes outputs depend on what stands beside.
+   */
+  shortlist: "none" | "sentence" | "batch";
   /** Of the draw, and of what is dropped: same seed, same outputs, whatever lines stand beside. */
   seed: number;
   repetitionPenalty: number;
@@ -98,7 +101,7 @@ export const decodingDefaults = {
   nbest: 1,
   temperature: 1,
   keepDropout: false,
-  shortlist: false,
+  shortlist: "none",
   seed: 1,
   repetitionPenalty: 1,
   presencePenalty: 0,
@@ -173,11 +176,9 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
   if (phrases.length > 0 && !isBeam) misfit("phrases", `need search beam (got ${search})`);
   if (options.batching === "joining") {
     const hindrance = [
-      ...(isBeam || search === "sample" ? [] : [`search ${search}`]),
+      ...(search === "stochastic-beam" ? [`search ${search}`] : []),
       ...(groups > 1 ? ["groups"] : []),
       ...(phrases.length > 0 ? ["phrases"] : []),
-      ...(options.coveragePenalty > 0 ? ["coveragePenalty"] : []),
-      ...(options.keepDropout ? ["keepDropout"] : []),
       ...(options.shortlist ? ["shortlist"] : []),
       ...(mbr === "none" ? [] : ["mbr"]),
       ...(search === "sample" && nbest > 1 ? ["several draws a line"] : []),

@@ -252,15 +252,16 @@ export class Translation {
     if (this.#others.length > 0)
       throw new ConfigError("batching", "lines cannot join the batches of an ensemble. Set batching to sorted.");
     const decoder = this.#stepDecoder();
+    const shortlist = await this.#listing(choices);
     const found = decodeJoining({
       lines,
       sentenceOf: (line, i) => {
         if (textOf(line) === "") return undefined;
-        const sentence = this.#sentence(line, numberOf(i), choices, undefined);
+        const sentence = this.#sentence(line, numberOf(i), choices, shortlist);
         if (sentence.phrases.length === 0) return sentence;
         throw new ConfigError("batching", "cannot be joining where a line has phrases. Set batching to sorted.");
       },
-      open: (sourceOf) => decoder.open(sourceOf),
+      open: (sourceOf, asked) => decoder.open(sourceOf, asked),
       choices,
       target: this.target,
       signal,
@@ -455,7 +456,7 @@ export class Translation {
 
   /** Which tokens may be written, where not all. */
   async #listing(choices: DecodingChoices): Promise<Shortlist | undefined> {
-    return choices.shortlist ? (this.#shortlist ??= await this.#fetchShortlist()) : undefined;
+    return choices.shortlist !== "none" ? (this.#shortlist ??= await this.#fetchShortlist()) : undefined;
   }
 
   #sentence(

@@ -38,7 +38,7 @@ test("says which share of the outputs came to its end, and how long they are bes
     expect(code).toBe(0);
     const report = JSON.parse(out) as Report;
     expect(Object.keys(report)).toEqual(["lines", "seconds", "metrics", "finished", "lengthRatio"]);
-    const [maxLength, minLength = 0] = [Number(flags[1]), flags[2] === "--min-length" ? 2 : 0];
+    const [maxLength, minLength] = [Number(flags[1]), flags[2] === "--min-length" ? 2 : 0];
     const drawn = flags.includes("sample") ? ({ search: "sample", seed: 3 } as const) : {};
     const found = (await translation.generate(sources, { maxLength, minLength, ...drawn })).map(([best]) => best!);
     const ended = found.filter(({ tokens: written }, i) => sources[i] === "" || written.at(-1) === "</s>");

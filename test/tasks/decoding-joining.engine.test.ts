@@ -48,6 +48,9 @@ describe("lines that join as they come", () => {
     ["beam search, two outputs", { beams: 5, nbest: 2 }],
     ["lengths by the source, a stop string", { beams: 3, minLengthRatio: 0.4, maxLengthRatio: 1.5, stop: ["bb"] }],
     ["sampling", { search: "sample", temperature: 0.8, seed: 6 }],
+    ["sampling with dropout", { search: "sample", temperature: 0.8, keepDropout: true, seed: 6 }],
+    ["a beam that must cover the source, with dropout", { beams: 3, nbest: 2, coveragePenalty: 1, keepDropout: true }],
+    ["a beam whose continuations are drawn", { search: "beam-sample", beams: 3, topK: 5, seed: 6 }],
   ];
   test.each(cases)("have the translations of sorted batches, in order, by %s", async (_, options) => {
     const sorted = await translation.generate(lines, options);
@@ -153,7 +156,6 @@ describe("lines that join as they come", () => {
     ["search stochastic-beam", { search: "stochastic-beam" }],
     ["mbr", { mbr: "chrf" }],
     ["several draws a line", { search: "sample", nbest: 3 }],
-    ["coveragePenalty", { coveragePenalty: 0.2 }],
   ])("are refused with %s", async (what, options) => {
     await expect(translation.generate(lines, { ...options, batching: "joining" })).rejects.toThrow(
       new RegExp(`batching: cannot be joining with ${what}`),
