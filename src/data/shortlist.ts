@@ -78,7 +78,7 @@ export class Shortlist {
     vocabularies,
     always,
     perToken = 20,
-    common = 500,
+    common = 1000,
     iterations,
   }: LearnShortlistOptions): Shortlist {
     const [sourceVocabulary, targetVocabulary] = [

@@ -1,5 +1,5 @@
 // Steps that score some tokens of the vocabulary only: the rows of the output layer that a batch may need, gathered once, and a
-// mask that leaves each sentence its own list.
+// mask that leaves each sentence its own list, where lists are not shared.
 import { ConfigError, type HostTensor } from "../base/index.ts";
 import type { Executable } from "../engine/index.ts";
 import { namedParameters, parameterInputs } from "../nn/index.ts";
@@ -35,6 +35,17 @@ export function listedLogits(model: Writer, trace: StepTrace, hidden: Tensor): T
   return reshape(add(byBeam, mask), [trace.rows, listed]);
 }
 
+/** Which tokens may be written. */
+export interface TokenLists {
+  /** What a sentence may be written with, ascending. */
+  of(sentence: number): Int32Array;
+  /**
+   * Whether a sentence may also be written with what is on the lists of those beside it: nearer to what all tokens would give, but no
+   * longer the same whatever stands beside.
+   */
+  readonly areShared?: boolean;
+}
+
 /** The tokens that the sentences of a batch may be written with, together. */
 export interface ListedTokens {
   /** Ascending. */
@@ -45,14 +56,13 @@ export interface ListedTokens {
 
 /** Keeps the lists of a batch's sentences together while these leave and join. */
 export class ListedOutputs {
-  readonly #listOf: (sentence: number) => Int32Array;
+  readonly #lists: TokenLists;
   readonly #vocabularySize: number;
   #sentences: Int32Array | undefined;
   #listed: ListedTokens | undefined;
 
-  /** `listOf` gives the tokens that a sentence may be written with, ascending. */
-  constructor(listOf: (sentence: number) => Int32Array, vocabularySize: number) {
-    this.#listOf = listOf;
+  constructor(lists: TokenLists, vocabularySize: number) {
+    this.#lists = lists;
     this.#vocabularySize = vocabularySize;
   }
 
@@ -63,12 +73,13 @@ export class ListedOutputs {
     adapter: Readonly<Record<string, HostTensor>>,
   ): Promise<ListedTokens> {
     if (this.#listed !== undefined && this.#sentences === sentences) return this.#listed;
-    const lists = Array.from(sentences, this.#listOf);
+    const { areShared = false } = this.#lists;
+    const lists = Array.from(sentences, (sentence) => this.#lists.of(sentence));
     const placeOf = new Int32Array(this.#vocabularySize).fill(-1);
     for (const list of lists) for (const id of list) placeOf[id] = 0;
     const ids = Int32Array.from(placeOf.keys()).filter((id) => placeOf[id] === 0);
     ids.forEach((id, place) => (placeOf[id] = place));
-    const mask = new Float32Array(sentences.length * ids.length).fill(-Infinity);
+    const mask = new Float32Array(sentences.length * ids.length).fill(areShared ? 0 : -Infinity);
     lists.forEach((list, row) => list.forEach((id) => (mask[row * ids.length + placeOf[id]!] = 0)));
     const executable = await rows();
     const { listedTable, listedBias } = await executable.run({

@@ -5,7 +5,7 @@ import { compile, quantized, type Executable, type SessionOptions } from "../eng
 import { sourceProgram, stepProgram, type StepOptions, type Wanted } from "./decoding-programs.ts";
 import { isAdapterParameter } from "../nn/index.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
-import { checkListed, ListedOutputs, listedRowsProgram } from "./listed-outputs.ts";
+import { checkListed, ListedOutputs, listedRowsProgram, type TokenLists } from "./listed-outputs.ts";
 import { randomInputs, withoutDropout, type Program } from "../tensor/index.ts";
 import { readProgram, type Reader } from "./read-trace.ts";
 import { RowDropout, withRowDropout } from "./row-dropout.ts";
@@ -34,8 +34,8 @@ export interface StepperOptions {
    * decides what is dropped, whatever else is in the batch. What reads the source drops nothing.
    */
   dropoutSeeds?: readonly number[] | undefined;
-  /** They score these tokens of a sentence alone, ascending, and all others −∞: the softmax is over the list. */
-  listOf?: ((sentence: number) => Int32Array) | undefined;
+  /** They score listed tokens alone, and all others −∞: the softmax is over the list. */
+  lists?: TokenLists | undefined;
 }
 
 /** Compiled steps of one model with its weights, shared by all batches that are written with it. */
@@ -295,7 +295,7 @@ export class TransformerStepper implements Stepper {
     {
       attention,
       dropoutSeeds,
-      listOf,
+      lists,
       lengthOf,
       sources,
     }: StepperOptions & { lengthOf?: (sentence: number) => number; sources?: LaterSources } = {},
@@ -304,7 +304,7 @@ export class TransformerStepper implements Stepper {
     this.letsJoin = sources !== undefined;
     this.#attention = attention;
     this.#dropout = dropoutSeeds && new RowDropout(dropoutSeeds);
-    this.#listed = listOf && new ListedOutputs(listOf, decoder.vocabularySize);
+    this.#listed = lists && new ListedOutputs(lists, decoder.vocabularySize);
     if (attention !== undefined && lengthOf !== undefined) this.attention = () => this.#attentionOf(lengthOf);
     const { caches } = decoder.kept;
     this.#decoder = decoder;

@@ -67,9 +67,9 @@ export const decodingKeys = {
     .default(standard.keepDropout)
     .describe("Drop values in the decoder as in training, for outputs that differ by seed."),
   shortlist: z
-    .boolean()
+    .enum(["none", "sentence", "batch"])
     .default(standard.shortlist)
-    .describe("Score only tokens that a source may become: faster. See heddle shortlist."),
+    .describe("Score only tokens that the sentence, or its batch, may become: faster. See heddle shortlist."),
   seed: z
     .int()
     .min(0)

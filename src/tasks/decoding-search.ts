@@ -41,7 +41,7 @@ export interface SentenceToDecode {
   /** What its output must hold, and what it begins with, as tokens. */
   readonly phrases: readonly (readonly number[])[];
   readonly prefix: readonly number[];
-  /** The tokens that it may be written with, ascending; all where it is left out. */
+  /** The tokens that it may be written with, ascending, where there is a shortlist. */
   readonly list?: Int32Array | undefined;
   /** Of its own draw. */
   readonly seed: number;
@@ -62,12 +62,15 @@ export function rowsASentence(choices: DecodingChoices): number {
 
 /** What the stepper is told, whose rows these sentences are, `rowsASentence` of each. */
 export function stepperOptionsOf(sentences: readonly SentenceToDecode[], choices: DecodingChoices): StepperOptions {
-  const { coveragePenalty, coverageLayer, coverageHead, keepDropout } = choices;
+  const { coveragePenalty, coverageLayer, coverageHead, keepDropout, shortlist } = choices;
   return {
     ...(coveragePenalty > 0 && { attention: { layer: coverageLayer, head: coverageHead } }),
     ...(keepDropout && { dropoutSeeds: seedsOf(sentences, rowsASentence(choices)) }),
-    ...(sentences[0]?.list !== undefined && {
-      listOf: (row: number) => sentences[Math.floor(row / rowsASentence(choices))]!.list!,
+    ...(shortlist !== "none" && {
+      lists: {
+        of: (row: number) => sentences[Math.floor(row / rowsASentence(choices))]!.list!,
+        areShared: shortlist === "batch",
+      },
     }),
   };
 }

@@ -26,7 +26,7 @@ export interface MadeShortlist {
 /**
  * Learns the shortlist of a run and writes it into the run's folder.
  * @example
- * const { coverage } = await makeShortlist("runs/en-de", { perToken: 20, common: 500 });
+ * const { coverage } = await makeShortlist("runs/en-de", { perToken: 20, common: 1000 });
  */
 export async function makeShortlist(
   directory: string,

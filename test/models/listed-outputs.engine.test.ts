@@ -29,6 +29,8 @@ const sources = randomRows([5, 1, 3, 5, 2], vocabularySize, 3);
 /** Each sentence has tokens that no other has. */
 const lists = sources.map((_, sentence) => Int32Array.of(start, end, 3, 4, 5, 6 + sentence, 11).sort());
 
+const ownLists = { of: (sentence: number): Int32Array => lists[sentence]! };
+
 const searches: readonly (readonly [
   string,
   (stepper: Parameters<typeof greedySearch>[0]) => Promise<Hypothesis[][]>,
@@ -44,7 +46,7 @@ describe.each(models)("%s", (_, model) => {
   test.each(searches)("with all tokens listed %s finds what it finds without a list", async (__, search) => {
     await using decoder = disposable(new TransformerDecoder(model, weights, session));
     const plain = await search(await decoder.start(idRows(sources)));
-    const listed = await search(await decoder.start(idRows(sources), { listOf: () => everything }));
+    const listed = await search(await decoder.start(idRows(sources), { lists: { of: () => everything } }));
     expect(listed.map((all) => all.map(({ tokens }) => tokens))).toEqual(
       plain.map((all) => all.map(({ tokens }) => tokens)),
     );
@@ -57,12 +59,12 @@ describe.each(models)("%s", (_, model) => {
 
   test.each(searches)("%s writes listed tokens alone, and the same whoever stands beside", async (__, search) => {
     await using decoder = disposable(new TransformerDecoder(model, weights, session));
-    const together = await search(await decoder.start(idRows(sources), { listOf: (sentence) => lists[sentence]! }));
+    const together = await search(await decoder.start(idRows(sources), { lists: ownLists }));
     for (const [sentence, all] of together.entries())
       for (const { tokens } of all) expect(tokens.filter((token) => !lists[sentence]!.includes(token))).toEqual([]);
     if (search === searches[2]![1]) return;
     for (const [sentence, source] of sources.entries()) {
-      const [alone] = await search(await decoder.start(idRows([source]), { listOf: () => lists[sentence]! }));
+      const [alone] = await search(await decoder.start(idRows([source]), { lists: { of: () => lists[sentence]! } }));
       expect(alone!.map(({ tokens }) => tokens)).toEqual(together[sentence]!.map(({ tokens }) => tokens));
       expectClose(
         alone!.map(({ score }) => score),
@@ -87,7 +89,7 @@ describe("a list", () => {
     await using decoder = disposable(new TransformerDecoder(model, weights, session));
     const two = idRows(sources.slice(0, 2));
     const all = await (await decoder.start(two)).logits(first);
-    const listed = await decoder.start(two, { listOf: (sentence) => lists[sentence]! });
+    const listed = await decoder.start(two, { lists: ownLists });
     const scores = await listed.logProbabilities(first);
     for (const row of [0, 1]) {
       const sum = lists[row]!.reduce((total, id) => total + Math.exp(all[row * vocabularySize + id]!), 0);
@@ -99,13 +101,21 @@ describe("a list", () => {
     }
   });
 
+  test("that is shared leaves a sentence the tokens of those beside it", async () => {
+    await using decoder = disposable(new TransformerDecoder(model, weights, session));
+    const two = idRows(sources.slice(0, 2));
+    const shared = await decoder.start(two, { lists: { ...ownLists, areShared: true } });
+    const together = Int32Array.from(new Set([...lists[0]!, ...lists[1]!])).sort();
+    const same = await decoder.start(two, { lists: { of: () => together } });
+    expect(await shared.logProbabilities(first)).toEqual(await same.logProbabilities(first));
+  });
+
   test("is heeded by all members of an ensemble", async () => {
     await using decoder = disposable(new TransformerDecoder(model, weights, session));
-    const listOf = (sentence: number): Int32Array => lists[sentence]!;
-    const alone = await beamSearch(await decoder.start(idRows(sources), { listOf }), { ...options, beams: 2 });
+    const alone = await beamSearch(await decoder.start(idRows(sources), { lists: ownLists }), { ...options, beams: 2 });
     const members = [
-      await decoder.start(idRows(sources), { listOf }),
-      await decoder.start(idRows(sources), { listOf }),
+      await decoder.start(idRows(sources), { lists: ownLists }),
+      await decoder.start(idRows(sources), { lists: ownLists }),
     ];
     const both = await beamSearch(ensemble(members), { ...options, beams: 2 });
     expect(both.map(([best]) => best!.tokens)).toEqual(alone.map(([best]) => best!.tokens));
@@ -113,7 +123,7 @@ describe("a list", () => {
 
   test("must be as long as what a search looks at", async () => {
     await using decoder = disposable(new TransformerDecoder(model, weights, session));
-    const stepper = await decoder.start(idRows(sources.slice(0, 2)), { listOf: () => Int32Array.of(1, 2, 3) });
+    const stepper = await decoder.start(idRows(sources.slice(0, 2)), { lists: { of: () => Int32Array.of(1, 2, 3) } });
     await expect(stepper.topCandidates(first, 4)).rejects.toThrow(
       /shortlist: 3 tokens are listed, and the search looks at 4/,
     );

@@ -19,9 +19,12 @@ export function shortlistCommand(): Command {
     .requiredOption("--model <folder>", "the folder of a translation run, where shortlist.safetensors is written")
     .option("--data <recipe>", "a recipe (.yaml) whose data.train is learnt from; the run's own if not said")
     .option("--per-token <n>", "target tokens that go with each source token", wholeNumber, 20)
-    .option("--common <n>", "most frequent target tokens, which every source may become", wholeNumber, 500)
+    .option("--common <n>", "most frequent target tokens, which every source may become", wholeNumber, 1000)
     .option("--json", "print the figures as JSON")
-    .addHelpText("after", "\nThen decode with it: heddle generate --model runs/en-de --shortlist < test.en > test.de")
+    .addHelpText(
+      "after",
+      "\nThen decode with it: heddle generate --model runs/en-de --shortlist batch < test.en > test.de",
+    )
     .action(async ({ model, data, perToken, common, json }: ShortlistFlags) => {
       const progress = new ProgressLine();
       const { listener } = progress;
