@@ -90,7 +90,29 @@ describe("heddle generate on a language model", () => {
     for (const line of linesOf(out)) expect(new Set(line.split(" ")).size).toBe(line.split(" ").length);
   });
 
+  test("draws within a beam, and keeps its dropout, by seed", async () => {
+    const cold = ["--search", "beam", "--beams", "2", "--scores"];
+    for (const flags of [
+      [...cold, "--keep-dropout"],
+      ["--search", "beam-sample", "--beams", "2", "--scores"],
+    ]) {
+      const [one, same, other] = [
+        await generate(...flags, "--seed", "3"),
+        await generate(...flags, "--seed", "3"),
+        await generate(...flags, "--seed", "4"),
+      ];
+      expect(one.error).toBe("");
+      expect(same.out).toBe(one.out);
+      expect(other.out).not.toBe(one.out);
+    }
+    const plain = await generate(...cold, "--seed", "3");
+    expect(plain.out).toBe((await generate(...cold, "--seed", "4", "--keep-dropout", "false")).out);
+    expect(plain.out).not.toBe((await generate(...cold, "--seed", "3", "--keep-dropout")).out);
+  });
+
   test.each([
+    [["--coverage-penalty", "0.2"], /--coverage-penalty: has no effect on a run of task language-model/],
+    [["--search", "beam-sample"], /beams: must be at least 2 with search beam-sample/],
     [["--mbr", "bleu"], /--mbr: has no effect on a run of task language-model/],
     [["--max-length-ratio", "2"], /--max-length-ratio: has no effect on a run of task language-model/],
     [["--token-scores"], /needs --json/],

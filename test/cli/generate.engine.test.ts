@@ -160,6 +160,9 @@ describe("heddle generate", () => {
   });
 
   test.each<[string[], RegExp]>([
+    [["--coverage-penalty", "0.2", "--beams", "1"], /coveragePenalty: has no effect with one beam/],
+    [["--coverage-penalty", "0.2", "--coverage-layer", "4"], /layer: must be below 1 \(got 4\)/],
+    [["--coverage-head", "0"], /coverageHead: has no effect without a coverage penalty/],
     [["--top-p", "2"], /--top-p: must be a number above 0, below 1 \(got 2\)/],
     [["--top-k", "5"], /topK: has no effect with search beam/],
     [["--search", "beams"], /Allowed choices are beam, sample, stochastic-beam/],
