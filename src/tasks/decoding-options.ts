@@ -179,7 +179,6 @@ export function misfitsOfDecoding(options: DecodingChoices): { key: keyof Decodi
       ...(search === "stochastic-beam" ? [`search ${search}`] : []),
       ...(groups > 1 ? ["groups"] : []),
       ...(phrases.length > 0 ? ["phrases"] : []),
-      ...(options.shortlist ? ["shortlist"] : []),
       ...(mbr === "none" ? [] : ["mbr"]),
       ...(search === "sample" && nbest > 1 ? ["several draws a line"] : []),
     ][0];
