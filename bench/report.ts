@@ -15,6 +15,9 @@ export interface CaseResult {
   /** Decoding in whole numbers of 8 bits, and how many times as fast it is. */
   readonly int8Milliseconds?: Summary;
   readonly int8Speedup?: number;
+  /** A batch for each of as many single-threaded copies as the other sides have threads, and how many times as fast a batch is. */
+  readonly replicasMilliseconds?: Summary;
+  readonly replicasSpeedup?: number;
   /** Of decoding: the part of a call that passes outside of the runtime, 0 to 1. */
   readonly javascriptShare?: number;
   /** Billions of multiplications and additions in the matrix products. */
@@ -46,6 +49,8 @@ export function jsonLine(result: CaseResult): string {
     floorMilliseconds: rounded(result.floorMilliseconds),
     ...(result.int8Milliseconds && { int8Milliseconds: rounded(result.int8Milliseconds) }),
     ...(result.int8Speedup !== undefined && { int8Speedup: digits(result.int8Speedup, 3) }),
+    ...(result.replicasMilliseconds && { replicasMilliseconds: rounded(result.replicasMilliseconds) }),
+    ...(result.replicasSpeedup !== undefined && { replicasSpeedup: digits(result.replicasSpeedup, 3) }),
     ...(result.javascriptShare !== undefined && { javascriptShare: digits(result.javascriptShare, 3) }),
     gigaOperations: digits(result.gigaOperations, 2),
   });
@@ -60,6 +65,7 @@ const columns = [
   "× floor",
   "floor ms",
   "int8 ×",
+  "replicas ×",
   "JavaScript",
   "clean turns",
 ] as const;
@@ -81,6 +87,7 @@ function cells(result: CaseResult): string[] {
     result.ratioToFloor.toFixed(2),
     result.floorMilliseconds.milliseconds.toFixed(1),
     result.int8Speedup?.toFixed(2) ?? "–",
+    result.replicasSpeedup?.toFixed(2) ?? "–",
     result.javascriptShare === undefined ? "–" : `${(100 * result.javascriptShare).toFixed(1)} %`,
     `${Math.min(...sides.map(({ clean }) => clean))} of ${result.milliseconds.turns}`,
   ];

@@ -10,6 +10,7 @@ import { findPyTorch, Opponent } from "./opponent.ts";
 import { measureMemory } from "./memory.ts";
 import { javascriptShare } from "./native-time.ts";
 import { operationsOf, productsFromSizes, type MatrixProduct } from "./products.ts";
+import { replicasOf } from "./replicas.ts";
 import { jsonLine, table, type CaseResult } from "./report.ts";
 import { interleave, summarize, type Side } from "./rounds.ts";
 
@@ -102,6 +103,13 @@ async function roundedSide(benchmark: DecodingBenchmark, threads: number): Promi
   return timed("int8", () => decoding.decode(), decoding);
 }
 
+/** The same by as many copies of one thread as the other sides have threads, where a call is a batch of sentences. */
+function replicatedSide(benchmark: Benchmark, threads: number): Side | undefined {
+  if (benchmark.kind !== "decoding" || benchmark.batch === 1 || threads === 1) return undefined;
+  const replicas = replicasOf(benchmark, threads);
+  return timed("replicas", () => replicas.decode(), replicas);
+}
+
 function timed(name: string, call: () => Promise<void>, made: { dispose(): Promise<void> }): Side {
   return {
     name,
@@ -134,6 +142,8 @@ async function measure(
     const pytorch = python === undefined ? undefined : start(await Opponent.start(python, benchmark, threads));
     const floor = start(await Floor.of(ours.products, threads));
     const rounded = benchmark.kind === "decoding" ? start(await roundedSide(benchmark, threads)) : undefined;
+    const copies = replicatedSide(benchmark, threads);
+    const replicated = copies && start(copies);
     const turns = await interleave(started, {
       rounds,
       onTurn: ({ name }, round, { milliseconds, foreignCores }) =>
@@ -148,6 +158,7 @@ async function measure(
     const floorMilliseconds = summarize(turns.get(floor)!);
     const pytorchMilliseconds = pytorch && summarize(turns.get(pytorch)!);
     const int8Milliseconds = rounded && summarize(turns.get(rounded)!);
+    const replicasMilliseconds = replicated && summarize(turns.get(replicated)!);
     return {
       case: benchmark.name,
       tokensPerSecond: (tokensPerCall(benchmark) / milliseconds.milliseconds) * 1000,
@@ -159,6 +170,11 @@ async function measure(
       ...(int8Milliseconds && {
         int8Milliseconds,
         int8Speedup: milliseconds.milliseconds / int8Milliseconds.milliseconds,
+      }),
+      ...(replicasMilliseconds && {
+        replicasMilliseconds,
+        // They did as many batches in that time as there are of them.
+        replicasSpeedup: (threads * milliseconds.milliseconds) / replicasMilliseconds.milliseconds,
       }),
       ...(shares.length > 0 && { javascriptShare: shares.sort((a, b) => a - b)[shares.length >> 1]! }),
       gigaOperations: operationsOf(ours.products) / 1e9,
