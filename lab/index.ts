@@ -1,6 +1,7 @@
 // The labs, in the order in which the notes come to their claims.
 import { adapters } from "./adapters.ts";
 import { attentionCost } from "./attention-cost.ts";
+import { beamVersusSampling } from "./beam-vs-sampling.ts";
 import { crossAttentionWiring } from "./cross-attention-wiring.ts";
 import { deepNorm } from "./deep-norm.ts";
 import { endlessStream } from "./endless-stream.ts";
@@ -45,4 +46,5 @@ export const labs: readonly Lab[] = [
   adapters,
   multiModality,
   onePass,
+  beamVersusSampling,
 ];

@@ -73,18 +73,22 @@ function windows(tokens: Int32Array, starts: readonly number[], time: number): B
 const consonants = [..."bdfgklmnprstvz"];
 const vowels = [..."aeiou"];
 
+/** A word of so many syllables. */
+export function inventedWord(stream: RandomStream, syllables: number): string {
+  const pick = (letters: readonly string[]): string => letters[stream.integer(letters.length)]!;
+  return Array.from(
+    { length: syllables },
+    () => pick(consonants) + pick(vowels) + (stream.uniform() < 0.3 ? pick(consonants) : ""),
+  ).join("");
+}
+
 /**
  * Sentences of invented words. Which word follows depends on the word before it, and each paragraph is about one of its names,
  * which comes back again and again: so there is something to learn from the last letters, from the last word, and from afar.
  */
 export function writtenText(seed: number): string {
   const stream = new RandomStream(randomKey(seed, 13));
-  const pick = <T>(items: readonly T[]): T => items[stream.integer(items.length)]!;
-  const word = (syllables: number): string =>
-    Array.from(
-      { length: syllables },
-      () => pick(consonants) + pick(vowels) + (stream.uniform() < 0.3 ? pick(consonants) : ""),
-    ).join("");
+  const word = (syllables: number): string => inventedWord(stream, syllables);
   const words = Array.from({ length: 160 }, () => word(1 + stream.integer(3)));
   // Each word may be followed by six others, the first of them most often.
   const followers = words.map(() => Array.from({ length: 6 }, () => stream.integer(words.length)));
