@@ -108,11 +108,7 @@ export {
 export { StackInput, StackParts, type StackChoices, type StackInputParts } from "./stack-parts.ts";
 export { Stack, type StackFrame } from "./stack.ts";
 export { Transformer, type CrossAttentionParts, type TransformerTrace } from "./transformer.ts";
-export {
-  LanguageModelDecoder,
-  StepPrograms,
-  TransformerDecoder,
-  TransformerStepper,
-  type StepProgramsOptions,
-  type StepperOptions,
-} from "./transformer-stepper.ts";
+export { LanguageModelDecoder } from "./language-model-decoder.ts";
+export { StepPrograms, type StepperOptions, type StepProgramsOptions } from "./step-programs.ts";
+export { TransformerDecoder } from "./transformer-decoder.ts";
+export { TransformerStepper } from "./transformer-stepper.ts";

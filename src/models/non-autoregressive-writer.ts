@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 import { tokensOf, type NonAutoregressiveTransformer } from "./non-autoregressive.ts";
-import type { StepProgramsOptions } from "./transformer-stepper.ts";
+import type { StepProgramsOptions } from "./step-programs.ts";
 
 /**
  * `sourceIds` [batch, sourceTime] → keys and values of every decoder layer, `key.0`, `value.0` … [batch, keyValueHeads,
