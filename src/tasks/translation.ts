@@ -1,20 +1,14 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
-import { ConfigError, randomKey, randomWord, silent, type Listener } from "../base/index.ts";
-import { ensemble, greedySearch, normalised, type Hypothesis, type Stepper } from "../decode/index.ts";
+import { ConfigError, silent, type Listener } from "../base/index.ts";
+import { greedySearch, normalised } from "../decode/index.ts";
 import type { Corpus, Shortlist } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
-import {
-  NonAutoregressiveDecoder,
-  NonAutoregressiveTransformer,
-  Transformer,
-  TransformerDecoder,
-  type StepperOptions,
-} from "../models/index.ts";
+import { NonAutoregressiveTransformer, Transformer } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { alignmentOf, CrossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
 import { DecoderInspector, type InspectOptions, type Inspection } from "./decoding-inspection.ts";
-import { decodingDefaults, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
+import { decodingDefaults, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
 import {
   chosenByRisk,
   namesOf,
@@ -24,19 +18,15 @@ import {
   type Translated,
   type TranslationLine,
 } from "./decoding-outputs.ts";
-import { decodeJoining, type SentenceFromIds } from "./decoding-joining.ts";
-import { idRows, TargetScorer } from "./decoding-score.ts";
-import {
-  decodeBatch,
-  lengthPenaltyOf,
-  rowsASentence,
-  stepperOptionsOf,
-  type DecodeBatchOptions,
-} from "./decoding-search.ts";
+import { decodeJoining } from "./decoding-joining.ts";
+import { TargetScorer } from "./decoding-score.ts";
+import { lengthPenaltyOf, rowsASentence, stepperOptionsOf } from "./decoding-search.ts";
 import { writtenPieces } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
-import { predictedLengths, refuseUnheeded, writeInOnePass, type TranslationModel } from "./non-autoregressive.ts";
+import { choicesOfCall, type TranslationModel } from "./non-autoregressive.ts";
+import { batchesByLength, SentenceReader } from "./translation-sentences.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
+import { OnePassWriter, stepwise, writerOf, type TranslationWriter } from "./translation-writers.ts";
 
 export interface TranslationOptions {
   model: TranslationModel;
@@ -72,9 +62,9 @@ export class Translation {
   readonly #fetchShortlist: () => Promise<Shortlist>;
   #shortlist: Shortlist | undefined;
   protected readonly listener: Listener;
+  readonly #reader: SentenceReader;
   #weights: Weights | undefined;
-  #decoder: TransformerDecoder | undefined;
-  #onePass: NonAutoregressiveDecoder | undefined;
+  #writer: TranslationWriter | undefined;
   #scorer: TargetScorer | undefined;
   #attention: CrossAttention | undefined;
   #inspector: DecoderInspector | undefined;
@@ -101,6 +91,8 @@ export class Translation {
     this.decoding = { ...choices, maxLength: Math.min(choices.maxLength, model.maxPositions) };
     this.session = session;
     this.listener = listener;
+    const { source, target } = this;
+    this.#reader = new SentenceReader({ source, target, maxPositions: model.maxPositions, listener });
     this.#weights = weights;
   }
 
@@ -123,7 +115,7 @@ export class Translation {
    * translation.swapAdapter(await loadAdapter("adapters/weather", translation.model));
    */
   swapAdapter(values: Weights): void {
-    (this.#onePass ?? this.#decoder)?.swapAdapter(values);
+    this.#writer?.swapAdapter(values);
     this.#weights = new Map([...this.weights, ...values]);
   }
 
@@ -213,31 +205,30 @@ export class Translation {
     options: DecodingOptions,
     numberOf: (i: number) => number,
   ): Promise<Translated[][]> {
-    const { signal, processors, ...choices } = this.#choicesWith(options);
+    const { signal, processors, ...choices } = choicesOfCall(this.model, this.decoding, options);
     if (choices.batching === "joining") {
       const found: Translated[][] = [];
       for await (const translated of this.#generateJoining(lines, options, numberOf)) found.push(translated);
       return found;
     }
     const shortlist = await this.#listing(choices);
-    const inputs = lines.map((line, i) => this.#sentence(line, numberOf(i), choices, shortlist));
-    const order = inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== "");
-    order.sort((a, b) => inputs[b]!.ids.length - inputs[a]!.ids.length || a - b);
+    const inputs = lines.map((line, i) => this.#reader.sentence(line, numberOf(i), choices, shortlist));
     const results: Translated[][] = lines.map(() => [nothingTranslated]);
-    const rows = rowsASentence(choices);
-    for (let start = 0; start < order.length;) {
-      const longest = inputs[order[start]!]!.ids.length;
-      const size = Math.max(1, Math.floor(choices.batchTokens / (longest * rows)));
-      const batch = order.slice(start, start + size);
-      const found = await this.#search(
-        batch.map((i) => inputs[i]!),
-        { choices, target: this.target, signal, processors },
-      );
+    const batches = batchesByLength(
+      inputs.map(({ ids }) => ids.length),
+      {
+        mostTokens: choices.batchTokens / rowsASentence(choices),
+        of: inputs.map((_, i) => i).filter((i) => textOf(lines[i]!) !== ""),
+      },
+    );
+    const told = { choices, target: this.target, signal, processors };
+    for (const batch of batches) {
+      const sentences = batch.map((i) => inputs[i]!);
+      const found = await this.#writes().write(sentences, told, this.#theirWriters());
       for (const [row, line] of batch.entries()) {
         const all = found[row]!.map((hypothesis) => translatedOf(hypothesis, this.target, choices.stop));
         results[line] = choices.mbr === "none" ? all : chosenByRisk(all, choices);
       }
-      start += batch.length;
     }
     return results;
   }
@@ -248,20 +239,20 @@ export class Translation {
     options: DecodingOptions,
     numberOf: (i: number) => number,
   ): AsyncGenerator<Translated[]> {
-    const { signal, processors, ...choices } = this.#choicesWith(options);
+    const { signal, processors, ...choices } = choicesOfCall(this.model, this.decoding, options);
     if (this.#others.length > 0)
       throw new ConfigError("batching", "lines cannot join the batches of an ensemble. Set batching to sorted.");
-    const decoder = this.#stepDecoder();
+    const writer = stepwise(this.#writes());
     const shortlist = await this.#listing(choices);
     const found = decodeJoining({
       lines,
       sentenceOf: (line, i) => {
         if (textOf(line) === "") return undefined;
-        const sentence = this.#sentence(line, numberOf(i), choices, shortlist);
+        const sentence = this.#reader.sentence(line, numberOf(i), choices, shortlist);
         if (sentence.phrases.length === 0) return sentence;
         throw new ConfigError("batching", "cannot be joining where a line has phrases. Set batching to sorted.");
       },
-      open: (sourceOf, asked) => decoder.open(sourceOf, asked),
+      open: (sourceOf, asked) => writer.open(sourceOf, asked),
       choices,
       target: this.target,
       signal,
@@ -286,12 +277,13 @@ export class Translation {
     // What is configured for beams is not meant here.
     const { coverageLayer: _, coverageHead: __, ...configured } = this.decoding;
     const single = { beams: 1, nbest: 1, groups: 1, diversityPenalty: 0, coveragePenalty: 0, mbr: "none" } as const;
-    const whole = this.#choicesWith(options, { ...configured, ...single });
+    const whole = choicesOfCall(this.model, { ...configured, ...single }, options);
     const { signal, processors, ...choices } = whole;
-    const sentence = this.#sentence(line, 0, choices, await this.#listing(choices));
+    const sentence = this.#reader.sentence(line, 0, choices, await this.#listing(choices));
     if (sentence.phrases.length > 0 || choices.mbr !== "none") throw new ConfigError("stream", told);
     if (textOf(line) === "") return;
-    const stepper = await this.#start([sentence.ids], stepperOptionsOf([sentence], choices));
+    const writer = stepwise(this.#writes());
+    const stepper = await writer.start([sentence.ids], stepperOptionsOf([sentence], choices), this.#theirWriters());
     yield* writtenPieces(stepper, sentence, { choices, target: this.target, signal, processors });
   }
 
@@ -320,7 +312,7 @@ export class Translation {
           `${ids.length - 1} tokens, and the model has positions for ${model.maxPositions}. Shorten it.`,
         );
       }
-      return { source: this.#encode(source, i), target: ids };
+      return { source: this.#reader.ids(source, i), target: ids };
     });
     this.#scorer ??= new TargetScorer(model, this.session);
     const steps = await this.#scorer.score(this.weights, pairs, this.decoding.batchTokens);
@@ -359,19 +351,17 @@ export class Translation {
    * undefined where the model predicts none.
    */
   async predictedLengths(lines: readonly string[]): Promise<number[] | undefined> {
-    const { model } = this;
-    if (!(model instanceof NonAutoregressiveTransformer) || model.options.length !== "predicted") return undefined;
-    const decoder = this.#decoderInOnePass(model);
-    const inputs = lines.map((line, i) => this.#encode(line, i));
-    const order = inputs.map((_, i) => i).sort((a, b) => inputs[b]!.length - inputs[a]!.length || a - b);
+    const writer = this.#writes();
+    if (!(writer instanceof OnePassWriter) || !writer.predictsLengths) return undefined;
+    const inputs = lines.map((line, i) => this.#reader.ids(line, i));
     const lengths = new Array<number>(lines.length);
-    for (let start = 0; start < order.length;) {
-      const size = Math.max(1, Math.floor(this.decoding.batchTokens / inputs[order[start]!]!.length));
-      const batch = order.slice(start, start + size);
-      const ids = batch.map((i) => inputs[i]!);
-      const found = await predictedLengths(decoder, idRows(ids, this.source.special.pad));
+    const { batchTokens: mostTokens } = this.decoding;
+    for (const batch of batchesByLength(
+      inputs.map((ids) => ids.length),
+      { mostTokens },
+    )) {
+      const found = await writer.lengths(batch.map((i) => inputs[i]!));
       for (const [row, i] of batch.entries()) lengths[i] = found[row]!;
-      start += batch.length;
     }
     return lengths;
   }
@@ -379,7 +369,7 @@ export class Translation {
   /** Cross-attention of the target given the source, teacher-forced: what the decoder looked at for each target token. */
   async attention(source: string, target: string): Promise<AlignmentMap> {
     const { start, end } = this.target.special;
-    const sourceIds = this.#encode(source, 0);
+    const sourceIds = this.#reader.ids(source, 0);
     const targetIds = [start, ...this.target.encode(target)];
     this.#attention ??= new CrossAttention(this.model, this.session);
     return {
@@ -401,8 +391,8 @@ export class Translation {
     if (!(model instanceof Transformer))
       throw new ConfigError("inspect", "only a Transformer that writes token after token can be looked into.");
     const { start, end } = this.target.special;
-    const sourceIds = this.#encode(source, 0);
-    const stepper = await this.#start([sourceIds], {});
+    const sourceIds = this.#reader.ids(source, 0);
+    const stepper = await stepwise(this.#writes()).start([sourceIds], {}, this.#theirWriters());
     const [written] = await greedySearch(stepper, { start, end, maxTokens: this.decoding.maxLength });
     const { tokens, tokenLogProbabilities } = written!;
     this.#inspector ??= new DecoderInspector(model, this.session);
@@ -423,109 +413,33 @@ export class Translation {
     return alignmentOf(await this.attention(source, target), options);
   }
 
-  /** A line's ids with END, cut to what the model has positions for. */
-  #encode(line: string, index: number): number[] {
-    const ids = this.source.encode(line, { end: true });
-    const { maxPositions } = this.model;
-    if (ids.length <= maxPositions) return ids;
-    this.listener({
-      type: "log",
-      level: "warning",
-      message: `line ${index + 1}: ${ids.length} tokens, of which the first ${maxPositions - 1} are translated`,
-    });
-    return [...ids.slice(0, maxPositions - 1), this.source.special.end];
-  }
-
-  /** The choices of one call over those of this translation, refused where they cannot be honoured together. */
-  #choicesWith(
-    options: DecodingOptions,
-    configured: DecodingChoices = this.decoding,
-  ): DecodingChoices & Pick<DecodingOptions, "signal" | "processors"> {
-    refuseUnheeded(this.model, { ...options });
-    const choices = { ...configured, ...options };
-    if (this.model instanceof NonAutoregressiveTransformer) {
-      const { nbest, lengthCandidates } = choices;
-      if (nbest > lengthCandidates)
-        throw new ConfigError("nbest", `must not exceed lengthCandidates (got ${nbest} and ${lengthCandidates})`);
-      return choices;
-    }
-    const [misfit] = misfitsOfDecoding(choices);
-    if (misfit !== undefined) throw new ConfigError(misfit.key, `${misfit.problem}.`);
-    return choices;
-  }
-
   /** Which tokens may be written, where not all. */
   async #listing(choices: DecodingChoices): Promise<Shortlist | undefined> {
     return choices.shortlist !== "none" ? (this.#shortlist ??= await this.#fetchShortlist()) : undefined;
   }
 
-  #sentence(
-    line: TranslationLine,
-    index: number,
-    { phrases: common, oneOf, seed }: DecodingChoices,
-    shortlist: Shortlist | undefined,
-  ): SentenceFromIds {
-    const { text, phrases: own = [], prefix: beginning = "" } = typeof line === "string" ? { text: line } : line;
-    const ids = this.#encode(text, index);
-    const phrases = [...common, ...own].map((phrase) => this.target.encode(phrase));
-    const prefix = beginning === "" ? [] : this.target.encode(beginning);
-    const asked = (): number[] => [
-      ...phrases.flat(),
-      ...prefix,
-      ...oneOf.flatMap((output) => this.target.encode(output)),
-    ];
-    return {
-      ids,
-      sourceTokens: ids.length,
-      phrases,
-      prefix,
-      ...(shortlist && { list: shortlist.of(ids, asked()) }),
-      seed: randomWord(randomKey(seed, index), 0),
-    };
+  /** How the model writes, with the weights of the moment. */
+  #writes(): TranslationWriter {
+    const { model, weights, session } = this;
+    return (this.#writer ??= writerOf(model, {
+      weights,
+      session,
+      precision: this.#precision,
+      pad: this.source.special.pad,
+    }));
   }
 
-  async #search(sentences: readonly SentenceFromIds[], options: DecodeBatchOptions): Promise<Hypothesis[][]> {
-    const { choices, signal } = options;
-    if (this.model instanceof NonAutoregressiveTransformer) {
-      const batch = idRows(
-        sentences.map(({ ids }) => ids),
-        this.source.special.pad,
-      );
-      return writeInOnePass(this.#decoderInOnePass(this.model), batch, { ...choices, ...(signal && { signal }) });
-    }
-    const rows = sentences.flatMap(({ ids }) => new Array<readonly number[]>(rowsASentence(choices)).fill(ids));
-    return decodeBatch(await this.#start(rows, stepperOptionsOf(sentences, choices)), sentences, options);
-  }
-
-  #decoderInOnePass(model: NonAutoregressiveTransformer): NonAutoregressiveDecoder {
-    const precision = { precision: this.#precision };
-    return (this.#onePass ??= new NonAutoregressiveDecoder(model, this.weights, this.session, precision));
-  }
-
-  /** Reads sources with this model, and with those of the ensemble. */
-  async #start(sources: readonly (readonly number[])[], options: StepperOptions): Promise<Stepper> {
-    const own = await this.#stepDecoder().start(idRows(sources, this.source.special.pad), options);
-    if (this.#others.length === 0) return own;
-    const others: Stepper[] = [];
-    for (const other of this.#others) others.push(await other.#start(sources, options));
-    return ensemble([own, ...others]);
-  }
-
-  #stepDecoder(): TransformerDecoder {
-    if (this.model instanceof NonAutoregressiveTransformer)
-      throw new ConfigError("model", "writes all places at once; there are no steps to take.");
-    this.#decoder ??= new TransformerDecoder(this.model, this.weights, this.session, { precision: this.#precision });
-    return this.#decoder;
+  /** Those of the others of an ensemble. */
+  #theirWriters(): TranslationWriter[] {
+    return this.#others.map((other) => other.#writes());
   }
 
   async dispose(): Promise<void> {
-    await this.#decoder?.dispose();
-    await this.#onePass?.dispose();
+    await this.#writer?.dispose();
     await this.#scorer?.dispose();
     await this.#attention?.dispose();
     await this.#inspector?.dispose();
-    this.#decoder = undefined;
-    this.#onePass = undefined;
+    this.#writer = undefined;
     this.#scorer = undefined;
     this.#attention = undefined;
     this.#inspector = undefined;

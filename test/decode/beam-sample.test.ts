@@ -56,8 +56,10 @@ describe("beam sampling", () => {
       { start, maxTokens: 1, beams: 1, seed: 5 },
     );
     const counts = new Map<string, number>();
-    for (const [{ tokens }] of found as [{ tokens: number[] }][])
-      counts.set(`${tokens[0]}`, (counts.get(`${tokens[0]}`) ?? 0) + 1);
+    for (const [best] of found) {
+      const drawn = String(best!.tokens[0]);
+      counts.set(drawn, (counts.get(drawn) ?? 0) + 1);
+    }
     const expected = chances(
       weights.map((weight, i) => (i === 0 ? 0 : weight)),
       2,

@@ -353,7 +353,7 @@ test.each([
   };
   for (const [name, { shape }] of Object.entries(whole.inputs)) {
     if (!name.startsWith("random.")) continue;
-    const places = options.length === "cut-at-end" ? 4 + sparePlaces : 4;
+    const places = model.options.length === "cut-at-end" ? 4 + sparePlaces : 4;
     const dims = shape.map((size, axis) => (typeof size === "number" ? size : axis === 0 ? 2 : places));
     new RandomBytes().fill([{ name, dims, key: randomKey(9) }]);
     feeds[name] = hostTensor(
