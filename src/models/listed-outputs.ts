@@ -58,8 +58,10 @@ export interface ListedTokens {
 export class ListedOutputs {
   readonly #lists: TokenLists;
   readonly #vocabularySize: number;
-  #sentences: Int32Array | undefined;
+  #sentences: Int32Array = new Int32Array(0);
   #listed: ListedTokens | undefined;
+  /** How many sentences the rows were gathered for. */
+  #gatheredFor = 0;
 
   constructor(lists: TokenLists, vocabularySize: number) {
     this.#lists = lists;
@@ -73,28 +75,57 @@ export class ListedOutputs {
     adapter: Readonly<Record<string, HostTensor>>,
   ): Promise<ListedTokens> {
     if (this.#listed !== undefined && this.#sentences === sentences) return this.#listed;
+    const places = sentences.map((sentence) => this.#sentences.indexOf(sentence));
+    // Rows that only those who left had asked for cost less than gathering anew, as long as most are still here.
+    this.#listed =
+      this.#listed !== undefined && !places.includes(-1) && 2 * sentences.length > this.#gatheredFor
+        ? keepRows(this.#listed, places)
+        : await this.#gather(sentences, rows, adapter);
+    this.#sentences = sentences;
+    return this.#listed;
+  }
+
+  async #gather(
+    sentences: Int32Array,
+    rows: () => Promise<Executable>,
+    adapter: Readonly<Record<string, HostTensor>>,
+  ): Promise<ListedTokens> {
+    this.#gatheredFor = sentences.length;
     const { areShared = false } = this.#lists;
     const lists = Array.from(sentences, (sentence) => this.#lists.of(sentence));
     const placeOf = new Int32Array(this.#vocabularySize).fill(-1);
-    for (const list of lists) for (const id of list) placeOf[id] = 0;
-    const ids = Int32Array.from(placeOf.keys()).filter((id) => placeOf[id] === 0);
-    ids.forEach((id, place) => (placeOf[id] = place));
-    const mask = new Float32Array(sentences.length * ids.length).fill(areShared ? 0 : -Infinity);
-    lists.forEach((list, row) => list.forEach((id) => (mask[row * ids.length + placeOf[id]!] = 0)));
+    for (const list of lists) for (let i = 0; i < list.length; i++) placeOf[list[i]!] = 0;
+    let count = 0;
+    for (let id = 0; id < placeOf.length; id++) if (placeOf[id] === 0) placeOf[id] = count++;
+    const ids = new Int32Array(count);
+    for (let id = 0; id < placeOf.length; id++) if (placeOf[id]! >= 0) ids[placeOf[id]!] = id;
+    const mask = new Float32Array(sentences.length * count);
+    if (!areShared) {
+      mask.fill(-Infinity);
+      for (const [row, list] of lists.entries())
+        for (let i = 0; i < list.length; i++) mask[row * count + placeOf[list[i]!]!] = 0;
+    }
     const executable = await rows();
     const { listedTable, listedBias } = await executable.run({
       ...adapter,
-      listedIds: { dtype: "int32", dims: [ids.length], data: ids },
+      listedIds: { dtype: "int32", dims: [count], data: ids },
     });
     const feeds = {
       listedTable: listedTable!,
       ...(listedBias !== undefined && { listedBias }),
-      listedMask: { dtype: "float32", dims: [sentences.length, ids.length], data: mask } as const,
+      listedMask: { dtype: "float32", dims: [sentences.length, count], data: mask } as const,
     };
-    this.#listed = { ids, feeds };
-    this.#sentences = sentences;
-    return this.#listed;
+    return { ids, feeds };
   }
+}
+
+/** The same list for some of its sentences, by their places. */
+function keepRows({ ids, feeds }: ListedTokens, places: Int32Array): ListedTokens {
+  const before = feeds.listedMask!.data as Float32Array;
+  const data = new Float32Array(places.length * ids.length);
+  for (const [to, from] of places.entries())
+    data.set(before.subarray(from * ids.length, (from + 1) * ids.length), to * ids.length);
+  return { ids, feeds: { ...feeds, listedMask: { dtype: "float32", dims: [places.length, ids.length], data } } };
 }
 
 /** Refuses to take more candidates than there are listed tokens. */
