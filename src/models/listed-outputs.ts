@@ -60,8 +60,6 @@ export class ListedOutputs {
   readonly #vocabularySize: number;
   #sentences: Int32Array = new Int32Array(0);
   #listed: ListedTokens | undefined;
-  /** How many sentences the rows were gathered for. */
-  #gatheredFor = 0;
 
   constructor(lists: TokenLists, vocabularySize: number) {
     this.#lists = lists;
@@ -76,9 +74,9 @@ export class ListedOutputs {
   ): Promise<ListedTokens> {
     if (this.#listed !== undefined && this.#sentences === sentences) return this.#listed;
     const places = sentences.map((sentence) => this.#sentences.indexOf(sentence));
-    // Rows that only those who left had asked for cost less than gathering anew, as long as most are still here.
+    // Rows that only those who have left asked for cost less than gathering anew.
     this.#listed =
-      this.#listed !== undefined && !places.includes(-1) && 2 * sentences.length > this.#gatheredFor
+      this.#listed !== undefined && !places.includes(-1)
         ? keepRows(this.#listed, places)
         : await this.#gather(sentences, rows, adapter);
     this.#sentences = sentences;
@@ -90,7 +88,6 @@ export class ListedOutputs {
     rows: () => Promise<Executable>,
     adapter: Readonly<Record<string, HostTensor>>,
   ): Promise<ListedTokens> {
-    this.#gatheredFor = sentences.length;
     const { areShared = false } = this.#lists;
     const lists = Array.from(sentences, (sentence) => this.#lists.of(sentence));
     const placeOf = new Int32Array(this.#vocabularySize).fill(-1);
