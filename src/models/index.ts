@@ -58,6 +58,7 @@ export {
   type LanguageModelTrace,
   type ResolvedLanguageModelOptions,
 } from "./language-model.ts";
+export type { TokenLists } from "./listed-outputs.ts";
 export { LstmTranslator, type LstmTranslatorOptions } from "./lstm-translator.ts";
 export { LengthPredictor } from "./length-predictor.ts";
 export { MemoryRouting, type MemoryChoice, type MemoryRoutingOptions } from "./memory-routing.ts";

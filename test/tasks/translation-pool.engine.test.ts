@@ -116,7 +116,7 @@ describe("replicas of a translation", () => {
     });
     await expect(pool.generate(lines, { beams: 2, nbest: 3 })).rejects.toMatchObject({
       name: "ConfigError",
-      message: "nbest: must not exceed beams (got 3 and 2)",
+      message: expect.stringMatching(/^nbest: must not exceed beams/),
     });
     await expect(pool.generate(lines, { processors: [{ apply: () => {} } as never] })).rejects.toThrow(/processors/);
     await pool.translate(["red", new Array<string>(1100).fill("red").join(" ")]);
@@ -162,7 +162,7 @@ describe("--replicas", () => {
     expect((await run(text, ...flags, "--replicas", "2", "--output", output, "--resume-output")).code).toBe(0);
     expect(await readFile(output, "utf8")).toBe(expected);
     const refused = await run(text, ...flags, "--replicas", "2", "--beams", "2", "--nbest", "3");
-    expect(refused).toMatchObject({ code: 2, stderr: "heddle: nbest: must not exceed beams (got 3 and 2)\n" });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/^heddle: nbest: must not exceed beams/) });
   });
 
   test("heddle evaluate and heddle distill find the same with them", async () => {
