@@ -9,7 +9,12 @@ export { type CompletionChoices, type CompletionOptions } from "./completion-opt
 export { TextGeneration, type Completion, type Continuation, type TextGenerationOptions } from "./text-generation.ts";
 export { type ScoringOptions, type TextScore } from "./text-scoring.ts";
 export { type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
-export { type InspectedStep, type InspectedTensor, type Inspection, type InspectOptions } from "./decoding-inspection.ts";
+export {
+  type InspectedStep,
+  type InspectedTensor,
+  type Inspection,
+  type InspectOptions,
+} from "./decoding-inspection.ts";
 export {
   minimumBayesRisk,
   utilities,
