@@ -92,7 +92,7 @@ export async function* singleSteps(
 }
 
 /** What ended, as it ends. */
-export async function* endedOf(steps: AsyncIterable<Chosen>): AsyncGenerator<readonly Ended[]> {
+async function* endedOf(steps: AsyncIterable<Chosen>): AsyncGenerator<readonly Ended[]> {
   for await (const { ended } of steps) yield ended;
 }
 

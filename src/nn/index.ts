@@ -28,7 +28,12 @@ export {
 } from "./attention/kernel.ts";
 export { LongformerAttention, type LongformerOptions } from "./attention/longformer.ts";
 export { causalMask, maskBias, notPadding } from "./attention/mask.ts";
-export { MultiHeadAttention, type Attended, type KeyValue, type MultiHeadAttentionOptions } from "./attention/multi-head.ts";
+export {
+  MultiHeadAttention,
+  type Attended,
+  type KeyValue,
+  type MultiHeadAttentionOptions,
+} from "./attention/multi-head.ts";
 export { patternMap, type PatternMapOptions } from "./attention/pattern-map.ts";
 export { scaledDotProduct, type ScaledDotProductOptions } from "./attention/scaled-dot-product.ts";
 export { AttentionScope, type AttentionScopeOptions } from "./attention/scope.ts";

@@ -343,7 +343,7 @@ describe("warmStart", () => {
     const { learner } = await session(run);
     const { weight } = new Quadratic().values;
     const added = { dtype: "float32", dims: [1], data: Float32Array.of(7) } as const;
-    const model = { weight: weight!, added };
+    const model = { weight, added };
     await expect(warmStart(model, run, { mayLack: (name) => name === "added" })).rejects.toThrow('"bias"');
     await expect(warmStart(model, run, { mayLeave: (name) => name === "bias" })).rejects.toThrow('"added"');
     const options = { mayLack: (name: string) => name === "added", mayLeave: (name: string) => name === "bias" };
