@@ -1,5 +1,6 @@
 // The engine in a real browser: the same programs, the same numbers, from plain files and an import map.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Hypothesis } from "../../src/decode/index.ts";
 import { expectClose } from "../close.ts";
 import { buildSite, hasBrowser, type OpenPage, type Site } from "./web/page.ts";
 import { scenarios } from "./web/scenarios.ts";
@@ -26,6 +27,21 @@ describe.skipIf(!hasBrowser)(
       const losses = (await page.run("training", {})) as number[];
       expectClose(losses, expected, { within: 1e-4 });
       expect(losses[2]).toBeLessThan(losses[0]!);
+    });
+
+    test("searches and seeded draws write Node's tokens, sentences that join a batch too", async () => {
+      const expected = await scenarios.decoding({ threads: 1 });
+      const found = (await page.run("decoding", {})) as Hypothesis[];
+      expect(found.map(({ tokens }) => tokens)).toEqual(expected.map(({ tokens }) => tokens));
+      expectClose(
+        found.map(({ logProbability }) => logProbability),
+        expected.map(({ logProbability }) => logProbability),
+        { within: 1e-4 },
+      );
+      // A draw is a sentence's own, whenever it came, and not what greedy search finds.
+      const tokens = expected.map((hypothesis) => hypothesis.tokens.join());
+      expect(tokens.slice(-3)).toEqual(tokens.slice(-6, -3));
+      expect(tokens.slice(-3)).not.toEqual(tokens.slice(0, 3));
     });
 
     test("an isolated page may use all cores", async () => {

@@ -1,7 +1,8 @@
 // What Node and the page both run; the numbers must agree.
 import { hostTensor, RandomStream, randomKey } from "../../../src/base/index.ts";
+import { beamSearch, greedySearch, inPlaces, nucleus, sample, type Hypothesis } from "../../../src/decode/index.ts";
 import { compile, defaultThreads, runtimeVersion, type SessionOptions } from "../../../src/engine/index.ts";
-import { teacherForcing, Transformer } from "../../../src/models/index.ts";
+import { teacherForcing, Transformer, TransformerDecoder } from "../../../src/models/index.ts";
 import { initialize, namedParameters } from "../../../src/nn/index.ts";
 import * as t from "../../../src/tensor/index.ts";
 import { adam, ModelLearner } from "../../../src/train/index.ts";
@@ -74,6 +75,37 @@ async function training(session: SessionOptions): Promise<number[]> {
   return losses;
 }
 
+/** What greedy search, a beam, drawing with seeds and lines that join a batch of two write, from weights drawn wide enough to be sure of something. */
+async function decoding(session: SessionOptions): Promise<Hypothesis[]> {
+  const model = new Transformer({ vocabularySize: 20, dModel: 16, heads: 2, layers: 2, dFeedForward: 32, dropout: 0 });
+  const weights = initialize(namedParameters(model), 3);
+  const random = new RandomStream(randomKey(8));
+  for (const { data } of weights.values()) for (let i = 0; i < data.length; i++) data[i]! += 0.2 * random.normal();
+  const decoder = new TransformerDecoder(model, weights, session);
+  const sources = [
+    [5, 6, 7, 2],
+    [8, 9, 2],
+    [10, 11, 12, 13, 2],
+  ];
+  const sourceIds = hostTensor(
+    "int32",
+    [3, 5],
+    sources.flatMap((ids) => [...ids, 0, 0].slice(0, 5)),
+  );
+  const told = { start: 1, end: 2, maxTokens: 12 };
+  const found = [
+    ...(await greedySearch(await decoder.start(sourceIds), told)),
+    ...(await beamSearch(await decoder.start(sourceIds), { ...told, beams: 3 })).flat(),
+    ...(await sample(await decoder.start(sourceIds), { ...told, seed: 11, processors: [nucleus(0.9)] })),
+    ...(await sample(
+      decoder.open((sentence) => sources[sentence]!),
+      { ...told, seed: 11, processors: [nucleus(0.9)], admit: inPlaces(3, 2) },
+    )),
+  ];
+  await decoder.dispose();
+  return found;
+}
+
 /** The name and text of what a session with these options fails with. */
 async function refusal(session: SessionOptions): Promise<string> {
   const x = t.input("x", "float32", []);
@@ -89,4 +121,4 @@ async function environment(): Promise<{ threads: number; version: string }> {
   return { threads: defaultThreads(), version: runtimeVersion };
 }
 
-export const scenarios = { gradients, training, refusal, environment };
+export const scenarios = { gradients, training, decoding, refusal, environment };
