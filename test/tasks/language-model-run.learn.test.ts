@@ -187,7 +187,16 @@ describe("on the command line", () => {
   });
 
   test.each([
-    ["language-model", "--nbest", "--nbest: has no effect on a run of task language-model. Leave it out."],
+    [
+      "language-model",
+      "--rerank-model",
+      "--rerank-model: has no effect on a run of task language-model. Leave it out.",
+    ],
+    [
+      "language-model",
+      "--length-candidates",
+      "--length-candidates: has no effect on a run of task language-model. Leave it out.",
+    ],
     [
       "masked-language-model",
       "--top-k",
