@@ -58,7 +58,10 @@ export class SentenceReader {
   }
 }
 
-/** The places of sources of these lengths in batches, the longest first: so many that a batch has at most `mostTokens`, padding included. */
+/**
+ * The places of sources of these lengths in batches, the longest first: so many together that a batch has at most `mostTokens`,
+ * padding included.
+ */
 export function* batchesByLength(
   lengths: readonly number[],
   { mostTokens, of = lengths.map((_, i) => i) }: { mostTokens: number; of?: readonly number[] },

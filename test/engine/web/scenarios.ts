@@ -75,7 +75,10 @@ async function training(session: SessionOptions): Promise<number[]> {
   return losses;
 }
 
-/** What greedy search, a beam, drawing with seeds and lines that join a batch of two write, from weights drawn wide enough to be sure of something. */
+/**
+ * What greedy search, a beam, drawing with seeds, and drawing with sentences that join a batch of two write. The weights are drawn
+ * wide, so that a model which has learnt nothing is sure of something.
+ */
 async function decoding(session: SessionOptions): Promise<Hypothesis[]> {
   const model = new Transformer({ vocabularySize: 20, dModel: 16, heads: 2, layers: 2, dFeedForward: 32, dropout: 0 });
   const weights = initialize(namedParameters(model), 3);
