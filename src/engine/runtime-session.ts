@@ -54,12 +54,12 @@ export class RuntimeSession implements Session {
     for (const [name, host] of feeds) given[name] = this.#wrap(host);
     const wanted: Record<string, RuntimeTensor | null> = {};
     for (const [name, host] of fetches)
-      wanted[name] = host === undefined || !this.#fillsFetches ? null : this.#wrap(host);
+      wanted[name] = host !== undefined && this.#fills(host) ? this.#wrap(host) : null;
     const results = await this.#session.run(given, wanted);
     const outputs = new Map<string, HostTensor>();
     for (const [name, host] of fetches) {
       const result = results[name]!;
-      if (host !== undefined && !this.#fillsFetches) fill(name, host, result);
+      if (host !== undefined && !this.#fills(host)) fill(name, host, result);
       // Where an array was given the runtime has filled it; its result is a copy.
       outputs.set(
         name,
@@ -71,6 +71,11 @@ export class RuntimeSession implements Session {
       );
     }
     return outputs;
+  }
+
+  /** Whether the runtime itself writes into an array that it is given. */
+  #fills({ data }: HostTensor): boolean {
+    return this.#fillsFetches && !isShared(data.buffer);
   }
 
   endProfiling(): void {

@@ -106,3 +106,18 @@ test("CUDA either runs or says what it needs", async () => {
     expect((error as ConfigError).message).toMatch(/provider: "cuda" cannot be used here\. It needs an NVIDIA driver/);
   }
 });
+
+test("memory that threads share is read as it is at each run, and written into", async () => {
+  const x = t.input("x", "float32", [3]);
+  await using executable = await compile(
+    { name: "double", inputs: { x }, outputs: { y: t.mul(x, 2) } },
+    { threads: 1 },
+  );
+  const shared = () => hostTensor("float32", [3], new Float32Array(new SharedArrayBuffer(12)));
+  const [given, into] = [shared(), shared()];
+  for (const first of [1, 5]) {
+    given.data.set([first, 2, 3]);
+    await executable.run({ x: given }, { into: { y: into } });
+    expect([...into.data]).toEqual([2 * first, 4, 6]);
+  }
+});
