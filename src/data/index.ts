@@ -11,6 +11,7 @@ export {
   type EncodingReport,
 } from "./encoded-pairs.ts";
 export { readLines, type ReadLinesOptions } from "./lines.ts";
+export { inWindows } from "./windows.ts";
 export { maskTokens, type MaskedTokens, type MaskTokensOptions } from "./masking.ts";
 export { pairBatch, type PairBatch } from "./pair-batch.ts";
 export type { BpeDropout, Respelling } from "./respelling.ts";

@@ -1,9 +1,10 @@
 // Beam sampling: a beam whose continuations are drawn, where beam search takes the best.
-import { ConfigError, randomKey, randomWord, type RandomKey } from "../base/index.ts";
+import { randomKey, randomWord, type RandomKey } from "../base/index.ts";
 import { inOrder, type Ended } from "./admission.ts";
 import { beamSteps, type BeamSearchOptions, type Offer } from "./beam.ts";
 import { Extensions } from "./frontier.ts";
 import { refuseScores, type Hypothesis } from "./search.ts";
+import { streamsOf, type StreamOf } from "./seeds.ts";
 import type { Stepper } from "./stepper.ts";
 
 export interface BeamSampleOptions extends BeamSearchOptions {
@@ -32,12 +33,11 @@ export async function* beamSampleEach(stepper: Stepper, options: BeamSampleOptio
 }
 
 function drawnSteps(stepper: Stepper, { seed, ...options }: BeamSampleOptions): AsyncGenerator<readonly Ended[]> {
-  if (typeof seed !== "number" && options.admit === undefined && seed.length !== stepper.sentences)
-    throw new ConfigError("seed", `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence.`);
-  return beamSteps(stepper, options, (count) => offerDrawn(count, seed));
+  const streamOf = streamsOf(seed, stepper.sentences, options);
+  return beamSteps(stepper, options, (count) => offerDrawn(count, streamOf));
 }
 
-function offerDrawn(count: number, seed: number | readonly number[]): Offer {
+function offerDrawn(count: number, streamOf: StreamOf): Offer {
   const drawn = new Drawn(count);
   return async (source, frontier) => {
     const { step, steps, beams, sums } = frontier;
@@ -45,10 +45,7 @@ function offerDrawn(count: number, seed: number | readonly number[]): Offer {
     const vocabularySize = scores.length / step.tokens.length;
     return (place) => {
       const sentence = frontier.sentenceAt(place);
-      const own = typeof seed === "number" ? undefined : seed[sentence];
-      if (typeof seed !== "number" && own === undefined)
-        throw new ConfigError("seed", `nothing was said of sentence ${sentence} when it was let in.`);
-      const stream = typeof seed === "number" ? [seed, sentence] : [own!];
+      const stream = streamOf(sentence);
       drawn.clear();
       for (let beam = 0; beam < beams; beam++) {
         const row = place * beams + beam;

@@ -1,9 +1,10 @@
 // Sampling: the next token is drawn, not chosen.
-import { ConfigError, randomKey, RandomStream } from "../base/index.ts";
+import { randomKey, RandomStream } from "../base/index.ts";
 import { Intake, type Ended } from "./admission.ts";
 import { CandidateSource } from "./candidates.ts";
 import { logSumExp } from "./log-sum-exp.ts";
 import { endsOf, refuseScores, type Hypothesis, type Scale } from "./search.ts";
+import { streamsOf } from "./seeds.ts";
 import { finish, singleSteps, type Chosen, type SingleSearchOptions } from "./single.ts";
 import type { Candidates, Stepper } from "./stepper.ts";
 
@@ -32,13 +33,8 @@ export async function* sampleEach(stepper: Stepper, options: SampleOptions): Asy
 }
 
 export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGenerator<Chosen> {
-  const { end, processors, seed, scale = "logProbabilities", admit } = options;
-  if (typeof seed !== "number" && admit === undefined && seed.length !== stepper.sentences) {
-    throw new ConfigError(
-      "seed",
-      `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence, or a single one.`,
-    );
-  }
+  const { end, processors, seed, scale = "logProbabilities" } = options;
+  const streamOf = streamsOf(seed, stepper.sentences, options);
   const ends = endsOf(stepper, end);
   const intake = new Intake(stepper, options);
   const source = new CandidateSource(stepper, intake.withMinimum(processors, ends), scale);
@@ -54,11 +50,7 @@ export function sampleSteps(stepper: Stepper, options: SampleOptions): AsyncGene
       const scoresOfRow = scores.subarray(row * vocabularySize, (row + 1) * vocabularySize);
       const prefix = prefixOf(row)!;
       // By the sentence's own count, so that its draw does not depend on when it joined.
-      const { generated } = prefix;
-      const own = typeof seed === "number" ? undefined : seed[sentence];
-      if (typeof seed !== "number" && own === undefined)
-        throw new ConfigError("seed", `nothing was said of sentence ${sentence} when it was let in.`);
-      const key = typeof seed === "number" ? randomKey(seed, sentence, generated) : randomKey(own!, generated);
+      const key = randomKey(...streamOf(sentence), prefix.generated);
       source.process(scoresOfRow, prefix, row, step, stepIndex);
       const total = logSumExp(scoresOfRow);
       if (!(total < Infinity)) refuseScores(step, stepIndex, row, total);

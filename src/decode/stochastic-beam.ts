@@ -1,5 +1,5 @@
 // Stochastic beam search: different outputs drawn without replacement, as likely as the model says, in one beam.
-import { ConfigError, randomKey, RandomStream, type RandomKey } from "../base/index.ts";
+import { randomKey, RandomStream, type RandomKey } from "../base/index.ts";
 import { CandidateSource } from "./candidates.ts";
 import { CandidateList } from "./candidate-list.ts";
 import { logSumExp } from "./log-sum-exp.ts";
@@ -16,6 +16,7 @@ import {
   type SearchOptions,
 } from "./search.ts";
 import { RaggedBeam } from "./ragged-beam.ts";
+import { streamsOf } from "./seeds.ts";
 import type { Stepper } from "./stepper.ts";
 import { Trellis } from "./trellis.ts";
 
@@ -54,8 +55,7 @@ export async function stochasticBeamSearch(
 ): Promise<Hypothesis[][]> {
   checkCount("beams", beams, 1);
   const { most, least } = lengthsOf(stepper, maxTokens, minTokens);
-  if (typeof seed !== "number" && seed.length !== stepper.sentences)
-    throw new ConfigError("seed", `${seed.length} seeds for ${stepper.sentences} sentences. Give one a sentence.`);
+  const streamOf = streamsOf(seed, stepper.sentences);
   const prompts = promptsOf(stepper, start);
   const ends = endsOf(stepper, end);
   const trellis = new Trellis(prompts);
@@ -74,7 +74,7 @@ export async function stochasticBeamSearch(
     checkSignal(signal, generated);
     const scores = await source.scores(step);
     for (const [place, sentence] of step.sentences.entries()) {
-      const stream = typeof seed === "number" ? [seed, sentence] : [seed[sentence]!];
+      const stream = streamOf(sentence);
       const pool = beamOf[sentence]!.filter(({ ending }) => ending !== "open");
       const parents = beamOf[sentence]!.filter(({ ending }) => ending === "open");
       for (const [rank, parent] of parents.entries()) {

@@ -32,6 +32,7 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 import type { EncodedSource } from "./encoder-decoder.ts";
+import { noGlancing } from "./choices/combinations.ts";
 import { tokensOf, whole, type NonAutoregressiveTransformer, type OutputLength } from "./non-autoregressive.ts";
 import type { TeacherForcingOptions } from "./teacher-forcing.ts";
 import { tokenLoss, withReports, type LossProgram } from "./token-loss.ts";
@@ -79,16 +80,10 @@ export function nonAutoregressiveLoss(
   model: NonAutoregressiveTransformer,
   { labelSmoothing = 0, glancing = 0 }: NonAutoregressiveLossOptions = {},
 ): LossProgram {
-  const { length, decoderInput } = model.options;
   if (!(glancing >= 0 && glancing <= 1))
     throw new ConfigError("training.glancing", `expected a number from 0 to 1, got ${glancing}.`);
-  if (glancing > 0 && (length === "ctc" || decoderInput === "masked"))
-    throw new ConfigError(
-      "training.glancing",
-      length === "ctc"
-        ? "has no effect with model.length ctc, whose places stand for no token beforehand. Set it to 0."
-        : "has no effect with model.decoderInput masked, which is shown tokens already. Set it to 0.",
-    );
+  const idle = noGlancing(model.options);
+  if (glancing > 0 && idle !== undefined) throw new ConfigError("training.glancing", `has no effect with ${idle}.`);
   const sourceIds = input("sourceIds", "int32", [dim("batch"), dim("sourceTime")]);
   const targetIds = input("targetIds", "int32", [dim("batch"), dim("targetLength")]);
   const tokenWeight = input("tokenWeight", "float32", []);
@@ -107,7 +102,7 @@ export function nonAutoregressiveLoss(
     glancing,
     reports,
   };
-  return { inputs: { sourceIds, targetIds, tokenWeight }, ...losses[length](lesson) };
+  return { inputs: { sourceIds, targetIds, tokenWeight }, ...losses[model.options.length](lesson) };
 }
 
 /** What the decoder makes of every place of a canvas [batch, time]: [batch, time, dModel]. */
@@ -133,13 +128,12 @@ function atTrueLength(lesson: Lesson): Taught {
   const empty = where(counts, whole(start), whole(padding));
   const asked = decoderInput === "masked" ? drawnMasks(counts) : unseen(lesson, empty, labels, counts);
   const canvas = where(asked, empty, labels);
-  const perAsked = div(sum(cast(counts, "float32")), maximum(sum(cast(asked, "float32")), 1));
   return tokenLoss({
     hidden: filled(lesson, canvas, reports),
     labels: where(asked, labels, whole(padding)),
     ignored: padding,
     output: model.outputLayer(),
-    tokenWeight: mul(tokenWeight, perAsked),
+    tokenWeight: standingForAll(tokenWeight, counts, asked),
     labelSmoothing,
     reports,
   });
@@ -167,6 +161,12 @@ function unseen(lesson: Lesson, empty: Tensor, wanted: Tensor, places: Tensor): 
   const missed = and(not(equal(cast(reshape(ids, wanted.shape), "int32"), wanted)), places);
   const shown = floor(mul(cast(reshape(tokensOf(missed), [places.shape[0]!, 1]), "float32"), lesson.glancing));
   return phase(and(not(less(drawnOrder(places), shown)), places), places);
+}
+
+/** The weight of a place that is asked for, so that those which are stand for all. */
+function standingForAll(tokenWeight: Tensor, places: Tensor, asked: Tensor): Tensor {
+  if (asked === places) return tokenWeight;
+  return mul(tokenWeight, div(sum(cast(places, "float32")), maximum(sum(cast(asked, "float32")), 1)));
 }
 
 /** A random order of each row's true places, anew in every training step: their ranks from 0, float32 [batch, time]. */
@@ -211,8 +211,7 @@ function inBlock(lesson: Lesson): Taught {
     reshape(wanted, [places]),
     { smoothing: labelSmoothing, bias },
   );
-  const perAsked = div(sum(cast(isPlace, "float32")), maximum(sum(cast(asked, "float32")), 1));
-  const weight = mul(tokenWeight, perAsked);
+  const weight = standingForAll(tokenWeight, isPlace, asked);
   const weighted = (kept: Tensor): Tensor => where(reshape(kept, [places]), weight, scalar(0));
   return withReports(reports, {
     loss: sum(mul(loss, weighted(asked))),

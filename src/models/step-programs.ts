@@ -46,6 +46,7 @@ export class StepPrograms<Model extends Writer = Writer> {
   readonly #precision: "float32" | "int8";
   readonly #frozen: ReadonlyMap<string, HostTensor>;
   readonly #session: SessionOptions;
+  #hasDropout: boolean | undefined;
   readonly #compiled = new Map<string, Promise<Executable>>();
 
   /**
@@ -127,14 +128,19 @@ export class StepPrograms<Model extends Writer = Writer> {
     return this.program("listed rows", () => listedRowsProgram(this.model));
   }
 
+  /** Whether the model's steps have dropout to keep: told by a trace, which every batch would ask for anew. */
+  #drops(): boolean {
+    const traced = (): Program => stepProgram(this.model, { wanted: "logits", beams: 1, stream: this.#stream });
+    return (this.#hasDropout ??= randomInputs(withRowDropout(traced(), 1)).length > 0);
+  }
+
   /** Refuses what the model's steps cannot do; `sentences` is how many there are where none join. */
   check({ attention, dropoutSeeds }: StepperOptions, sentences?: number): void {
     if (attention !== undefined) sourceAttention(this.kept, attention);
     if (dropoutSeeds === undefined) return;
     if (sentences !== undefined && dropoutSeeds.length !== sentences)
       throw new ConfigError("dropoutSeeds", `${dropoutSeeds.length} for ${sentences} sentences. Give one a sentence.`);
-    const program = stepProgram(this.model, { wanted: "logits", beams: 1, stream: this.#stream });
-    if (randomInputs(withRowDropout(program, 1)).length === 0)
+    if (!this.#drops())
       throw new ConfigError(
         "keepDropout",
         "this model was made without dropout, so there is none to keep. Leave it out.",

@@ -15,6 +15,7 @@ import {
   withoutDropout,
 } from "../tensor/index.ts";
 import type { Weights } from "./learning.ts";
+import { batchesByLength } from "./translation-sentences.ts";
 
 /** A source, END last, and a target, START first and END last. */
 export interface PairToScore {
@@ -54,18 +55,14 @@ export class TargetScorer {
 
   /** For each pair the log-probabilities of `target`'s tokens after START; pairs of like length are run together. */
   async score(weights: Weights, pairs: readonly PairToScore[], batchTokens: number): Promise<number[][]> {
-    const lengthOf = (i: number): number => Math.max(pairs[i]!.target.length, pairs[i]!.source.length);
-    const order = pairs.map((_, i) => i).sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
+    const lengths = pairs.map(({ source, target }) => Math.max(target.length, source.length));
     const results: number[][] = pairs.map(() => []);
-    for (let start = 0; start < order.length;) {
-      const size = Math.max(1, Math.floor(batchTokens / lengthOf(order[start]!)));
-      const batch = order.slice(start, start + size);
+    for (const batch of batchesByLength(lengths, { mostTokens: batchTokens })) {
       const rows = await this.#run(
         weights,
         batch.map((i) => pairs[i]!),
       );
       for (const [row, i] of batch.entries()) results[i] = rows[row]!;
-      start += size;
     }
     return results;
   }

@@ -1,6 +1,7 @@
 // What a configuration says of models that write all places at once, and which of it goes together.
 // Import this file by its own name where only the configuration is wanted: it loads no ONNX Runtime.
 import { z } from "zod";
+import { noGlancing } from "../models/choices/combinations.ts";
 import { count } from "./stack-choices.ts";
 
 /** Keys of the `model` section that only these models have. */
@@ -80,16 +81,15 @@ export function misfitOfOnePassModel(model: OnePassModel): Misfit | undefined {
 
 /** Why glancing has no effect with a model, if so. */
 export function misfitOfGlancing(
-  { architecture, length, decoderInput }: OnePassModel & { readonly architecture: string },
+  { architecture, length = "predicted", decoderInput = "start" }: OnePassModel & { readonly architecture: string },
   share: number,
 ): Misfit | undefined {
-  const refused = (problem: string): Misfit => ({ key: "training.glancing", problem: `has no effect with ${problem}` });
   if (share === 0) return undefined;
-  if (architecture !== "non-autoregressive") return refused(`model.architecture ${architecture}. Remove it`);
-  if (length === "ctc") return refused("model.length ctc, whose places stand for no token beforehand. Set it to 0");
-  if (decoderInput === "masked")
-    return refused("model.decoderInput masked, which is shown tokens already. Set it to 0");
-  return undefined;
+  const idle =
+    architecture === "non-autoregressive"
+      ? noGlancing({ length, decoderInput })
+      : `model.architecture ${architecture}. Remove it`;
+  return idle === undefined ? undefined : { key: "training.glancing", problem: `has no effect with ${idle}` };
 }
 
 /** The model's keys with their defaults, for a configuration that says everything. */

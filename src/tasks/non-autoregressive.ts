@@ -19,8 +19,7 @@ import {
   type NonAutoregressiveLossOptions,
   type SequenceToSequence,
 } from "../models/index.ts";
-import { heededInOnePass, misfitsOfDecoding, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
-import { misfitOfOnePass, onePassDecodingKeys } from "./non-autoregressive-config.ts";
+import { misfitOfOnePass } from "./non-autoregressive-config.ts";
 
 /** What can translate: token after token, or all places at once. */
 export type TranslationModel = SequenceToSequence | NonAutoregressiveTransformer;
@@ -47,36 +46,6 @@ export interface OnePassOptions {
   maxLength: number;
   nbest: number;
   signal?: AbortSignal;
-}
-
-/** Refuses an option of decoding that was given and that this model cannot honour. */
-export function refuseUnheeded(model: TranslationModel, given: Readonly<Record<string, unknown>>): void {
-  const isOnePass = model instanceof NonAutoregressiveTransformer;
-  const isHeeded = (key: string): boolean =>
-    key === "signal" || (isOnePass ? heededInOnePass.includes(key) : !(key in onePassDecodingKeys));
-  const found = Object.keys(given).find((key) => given[key] !== undefined && !isHeeded(key));
-  if (found === undefined) return;
-  const way = isOnePass ? "writes all places at once" : "writes token after token";
-  throw new ConfigError(`decoding.${found}`, `has no effect with this model, which ${way}. Leave it out.`);
-}
-
-/** The choices of one call over those that are configured, refused where they cannot be honoured together. */
-export function choicesOfCall(
-  model: TranslationModel,
-  configured: DecodingChoices,
-  options: DecodingOptions,
-): DecodingChoices & Pick<DecodingOptions, "signal" | "processors"> {
-  refuseUnheeded(model, { ...options });
-  const choices = { ...configured, ...options };
-  if (model instanceof NonAutoregressiveTransformer) {
-    const { nbest, lengthCandidates } = choices;
-    if (nbest > lengthCandidates)
-      throw new ConfigError("nbest", `must not exceed lengthCandidates (got ${nbest} and ${lengthCandidates})`);
-    return choices;
-  }
-  const [misfit] = misfitsOfDecoding(choices);
-  if (misfit !== undefined) throw new ConfigError(misfit.key, `${misfit.problem}.`);
-  return choices;
 }
 
 /** The `nbest` outputs of every source of a padded batch [sentences, sourceTime], best first. */

@@ -1,7 +1,7 @@
 // A language model in use: it goes on with texts, and says how likely they are.
 import { ConfigError, randomKey, silent, type Listener } from "../base/index.ts";
 import { suppressed, type ScoreProcessor, type Stepper } from "../decode/index.ts";
-import { encodeTexts, textsOf, type TextCorpus } from "../data/index.ts";
+import { encodeTexts, inWindows, textsOf, type TextCorpus } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { LanguageModelDecoder, type LanguageModel, type StepperOptions } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
@@ -142,14 +142,11 @@ export class TextGeneration {
     options: CompletionOptions = {},
   ): AsyncGenerator<Completion> {
     const settings = completionChoices(this.decoding, options);
-    let [window, seen] = [[] as string[], 0];
-    for await (const prompt of prompts) {
-      window.push(prompt);
-      if (window.length < promptsAtATime) continue;
-      yield* await this.#generate(window, settings, seen);
-      [window, seen] = [[], seen + window.length];
+    let before = 0;
+    for await (const window of inWindows(prompts, promptsAtATime)) {
+      yield* await this.#generate(window, settings, before);
+      before += window.length;
     }
-    if (window.length > 0) yield* await this.#generate(window, settings, seen);
   }
 
   async #generate(prompts: readonly string[], settings: Settings, before: number): Promise<Completion[]> {

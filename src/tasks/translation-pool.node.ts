@@ -2,6 +2,7 @@
 // threads: threads inside one step wait for one another at every operation, copies never do.
 import { availableParallelism } from "node:os";
 import { ConfigError, type HostTensor } from "../base/index.ts";
+import { inWindows } from "../data/index.ts";
 import type { DecodingOptions } from "./decoding-options.ts";
 import { textOf, type Translated, type TranslationLine } from "./decoding-outputs.ts";
 import type { Weights } from "./learning.ts";
@@ -164,15 +165,10 @@ export class TranslationPool extends FolderTranslation {
       before += window.length;
     };
     try {
-      let window: Line[] = [];
-      for await (const line of lines) {
-        window.push(line);
-        if (window.length < windowLines) continue;
+      for await (const window of inWindows(lines, windowLines)) {
         begin(window);
-        window = [];
         if (under.length > 1) yield* await under.shift()!;
       }
-      if (window.length > 0) begin(window);
       while (under.length > 0) yield* await under.shift()!;
     } finally {
       left.abort();

@@ -26,7 +26,8 @@ import {
   tokenizerIn,
   type FolderOptions,
 } from "./run-folder.node.ts";
-import { refuseUnheeded, type TranslationModel } from "./non-autoregressive.ts";
+import { refuseUnheeded } from "./decoding-choices.ts";
+import type { TranslationModel } from "./non-autoregressive.ts";
 import type { SplitConfig, TranslationConfig } from "./translation-config.ts";
 import { learnTranslation, type LearningOptions } from "./translation-training.ts";
 import type { DecodingOptions } from "./decoding-options.ts";
@@ -295,7 +296,14 @@ export async function openTranslation(
   directory: string,
   options: OpenTranslationOptions = {},
 ): Promise<FolderTranslation> {
-  const [own, ...others] = membersOf(directory, options);
+  return openMembers(membersOf(directory, options));
+}
+
+/** The first, with the others as its ensemble. */
+export async function openMembers([own, ...others]: readonly [
+  MemberOptions,
+  ...MemberOptions[],
+]): Promise<FolderTranslation> {
   const translation = await openMember(own);
   for (const other of others) translation.ensembleWith(await openMember(other));
   return translation;

@@ -1,12 +1,13 @@
 // Translation: a model, its tokenizers and a search, tied together. Text goes in, text comes out.
 import { ConfigError, silent, type Listener } from "../base/index.ts";
 import { greedySearch, normalised } from "../decode/index.ts";
-import type { Corpus, Shortlist } from "../data/index.ts";
+import { inWindows, type Corpus, type Shortlist } from "../data/index.ts";
 import type { SessionOptions } from "../engine/index.ts";
 import { NonAutoregressiveTransformer, Transformer } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import type { TrainingResult } from "../train/index.ts";
 import { alignmentOf, CrossAttention, type AlignmentMap, type AlignOptions } from "./decoding-attention.ts";
+import { choicesOfCall } from "./decoding-choices.ts";
 import { DecoderInspector, type InspectOptions, type Inspection } from "./decoding-inspection.ts";
 import { decodingDefaults, type DecodingChoices, type DecodingOptions } from "./decoding-options.ts";
 import {
@@ -23,7 +24,7 @@ import { TargetScorer } from "./decoding-score.ts";
 import { lengthPenaltyOf, rowsASentence, stepperOptionsOf } from "./decoding-search.ts";
 import { writtenPieces } from "./decoding-stream.ts";
 import type { Weights } from "./learning.ts";
-import { choicesOfCall, type TranslationModel } from "./non-autoregressive.ts";
+import type { TranslationModel } from "./non-autoregressive.ts";
 import { batchesByLength, SentenceReader } from "./translation-sentences.ts";
 import { learnTranslation, type LearningOptions, type LearnTranslationOptions } from "./translation-training.ts";
 import { OnePassWriter, stepwise, writerOf, type TranslationWriter } from "./translation-writers.ts";
@@ -186,17 +187,11 @@ export class Translation {
       yield* this.#generateJoining(lines, options, (i) => firstLine + i);
       return;
     }
-    let window: Line[] = [];
     let before = firstLine;
-    const numberOf = (i: number): number => before + i;
-    for await (const line of lines) {
-      window.push(line);
-      if (window.length < windowLines) continue;
-      yield* await this.#generate(window, options, numberOf);
+    for await (const window of inWindows(lines, windowLines)) {
+      yield* await this.#generate(window, options, (i) => before + i);
       before += window.length;
-      window = [];
     }
-    if (window.length > 0) yield* await this.#generate(window, options, numberOf);
   }
 
   /** A line's draw depends on its number, not on the window that it is in. */

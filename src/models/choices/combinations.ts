@@ -155,3 +155,10 @@ function chosenIn(choices: CombinedChoices, stack: StackName): ChosenInStack {
     dropsWeights: choices.attentionDropout > 0,
   };
 }
+
+/** Why glancing teaches nothing to a decoder that gets its length and reads its canvas so; undefined where it does. */
+export function noGlancing({ length, decoderInput }: { length: string; decoderInput: string }): string | undefined {
+  if (length === "ctc") return "model.length ctc, whose places stand for no token beforehand. Set it to 0";
+  if (decoderInput === "masked") return "model.decoderInput masked, which is shown tokens already. Set it to 0";
+  return undefined;
+}
